@@ -1,0 +1,410 @@
+"""Write small real logs with the real tools: tests/archives/<reader>/<case>/.
+
+Usage: python scripts/make_reader_archives.py [CASE ...]
+
+Each case is written anew together with expected.json, which holds what was handed to the logger
+and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
+accelerate, lightning and pandas; cases of the name "hand_*" in tests/archives were typed after
+the documentation of tools that are not installed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ARCHIVES = Path(__file__).resolve().parents[1] / "tests" / "archives"
+Curves = dict[str, tuple[Sequence[float], Sequence[float]]]  # tag -> steps, values
+NONE: dict[str, str | None] = {"loss": None, "val": None, "lr": None, "grad_norm": None}
+
+
+def expect(
+    folder: Path, run_id: str, curves: Curves, loss: str | None, **roles: str | None
+) -> None:
+    """Write expected.json for a case of one run."""
+    run = {
+        "id": run_id,
+        "curves": {tag: {"step": s, "value": v} for tag, (s, v) in curves.items()},
+        "roles": {**NONE, "loss": loss, **roles},
+    }
+    text = json.dumps({"runs": [run]}, indent=1)
+    (folder / "expected.json").write_text(text + "\n")
+
+
+def falling(n: int, seed: int, end: float = 0.3) -> list[float]:
+    """Make up a loss that falls from about 2.3."""
+    rng = np.random.default_rng(seed)
+    return [end + 2 * math.exp(-3 * i / n) + 0.02 * float(rng.normal()) for i in range(n)]
+
+
+def tensorboard_torch(folder: Path) -> None:
+    """Scalars with NaN and inf, beside a text, a histogram and hyper-parameters."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    steps = list(range(0, 200, 10))
+    loss, rate = falling(20, 0), [0.1 * 0.9**i for i in range(20)]
+    loss[17:] = [math.inf, math.nan, math.nan]
+    with SummaryWriter(str(folder / "run")) as writer:
+        writer.add_text("config", "lr=0.1")
+        for step, a, b in zip(steps, loss, rate, strict=True):
+            writer.add_scalar("train/loss", a, step)
+            writer.add_scalar("lr", b, step, new_style=True)
+            if step % 50 == 0:
+                writer.add_scalar("val/loss", a + 0.1, step, new_style=True, double_precision=True)
+                writer.add_histogram("weights", np.arange(5.0), step)
+        writer.add_hparams({"lr": 0.1}, {"hparam/accuracy": 0.5})
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "lr": (steps, rate),
+        "val/loss": (steps[::5], [a + 0.1 for a in loss[::5]]),
+    }
+    expect(folder, "run", curves, "train/loss", val="val/loss", lr="lr")
+
+
+def tensorboard_torch_add_scalars(folder: Path) -> None:
+    """Make the sub-folders Loss_train and Loss_val of one run."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    loss, val = falling(12, 1), falling(12, 2, end=0.6)
+    with SummaryWriter(str(folder / "exp1")) as writer:
+        for step in range(12):
+            writer.add_scalars("Loss", {"train": loss[step], "val": val[step]}, step)
+            writer.add_scalar("lr", 0.01, step)
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {
+        "Loss/train": (steps, loss),
+        "Loss/val": (steps, val),
+        "lr": (steps, [0.01] * 12),
+    }
+    expect(folder, "exp1", curves, "Loss/train", val="Loss/val", lr="lr")
+
+
+def tensorboard_torch_resumed(folder: Path) -> None:
+    """Two event files; the second one repeats steps after a resume."""
+    import time
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    loss, steps = falling(25, 3), [*range(15), *range(10, 20)]
+    for part in (slice(0, 15), slice(15, 25)):
+        with SummaryWriter(str(folder / "run")) as writer:
+            for step, number in zip(steps[part], loss[part], strict=True):
+                writer.add_scalar("loss", number, step)
+        time.sleep(1.1)  # the name of an event file is its second
+    expect(folder, "run", {"loss": ([float(s) for s in steps], loss)}, "loss")
+
+
+def _keras_model() -> Any:
+    keras: Any = import_module("keras")
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, "relu"),
+                              keras.layers.Dense(1)])  # fmt: skip
+    model.compile(keras.optimizers.SGD(0.05), "mse", metrics=["mae"])
+    return model
+
+
+def _keras_data(seed: int, n: int = 64) -> tuple[Any, Any]:
+    x = np.random.default_rng(seed).normal(size=(n, 4)).astype("float32")
+    return x, (x @ np.array([1.0, -2.0, 0.5, 0.0], dtype="float32"))[:, None]
+
+
+def _keras_fit(*callbacks: Any, epochs: int = 6, verbose: int = 0) -> dict[str, list[float]]:
+    model = _keras_model()
+    history = model.fit(
+        *_keras_data(0),
+        validation_data=_keras_data(1),
+        epochs=epochs,
+        verbose=verbose,
+        batch_size=16,
+        callbacks=list(callbacks),
+    )
+    return {tag: [float(v) for v in values] for tag, values in history.history.items()}
+
+
+def tensorboard_keras(folder: Path) -> None:
+    """train/ and validation/ beside each other."""
+    keras: Any = import_module("keras")
+
+    logger = keras.callbacks.TensorBoard(str(folder / "logs"), write_graph=False, profile_batch=0)
+    history = _keras_fit(logger)
+    steps = [float(step) for step in range(6)]
+    curves: Curves = {
+        "train/epoch_loss": (steps, history["loss"]),
+        "validation/epoch_loss": (steps, history["val_loss"]),
+        "train/epoch_mae": (steps, history["mae"]),
+    }
+    expect(folder, "logs", curves, "train/epoch_loss", val="validation/epoch_loss",
+           lr="train/epoch_learning_rate")  # fmt: skip
+
+
+def keras_csv_logger(folder: Path) -> None:
+    """CSVLogger of a plain training."""
+    keras: Any = import_module("keras")
+
+    history = _keras_fit(keras.callbacks.CSVLogger(str(folder / "training.csv")))
+    steps = [float(step) for step in range(6)]
+    curves: Curves = {tag: (steps, values) for tag, values in history.items()}
+    expect(folder, "training.csv", curves, "loss", val="val_loss")
+
+
+def keras_csv_no_validation(folder: Path) -> None:
+    """Validate in every second epoch only: CSVLogger fills the others with NA."""
+    keras: Any = import_module("keras")
+
+    model = _keras_model()
+    history = model.fit(
+        *_keras_data(0), validation_data=_keras_data(1), epochs=6, verbose=0,
+        validation_freq=2, callbacks=[keras.callbacks.CSVLogger(str(folder / "training.csv"))],
+    ).history  # fmt: skip
+    steps = [float(step) for step in range(6)]
+    text = (folder / "training.csv").read_text()
+    wrote_val = "val_loss" in text
+    curves: Curves = {"loss": (steps, [float(v) for v in history["loss"]])}
+    if wrote_val:
+        curves["val_loss"] = (steps[1::2], [float(v) for v in history["val_loss"]])
+    expect(folder, "training.csv", curves, "loss", val="val_loss" if wrote_val else None)
+
+
+def text_log_keras(folder: Path) -> None:
+    """Keep what Keras prints, with its colours and carriage returns."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        history = _keras_fit(verbose=1)
+    (folder / "stdout.txt").write_text(out.getvalue())
+    steps = [float(step) for step in range(1, 7)]
+    curves: Curves = {tag: (steps, [float(f"{v:.4f}") for v in history[tag]])
+                      for tag in ("loss", "val_loss")}  # fmt: skip
+    expect(folder, "stdout.txt", curves, "loss", val="val_loss")
+
+
+def json_table_keras_history(folder: Path) -> None:
+    """History.history as json.dump writes it, with the bare NaN of Python."""
+    history = _keras_fit()
+    history["loss"][4:] = [math.nan, math.nan]
+    (folder / "history.json").write_text(json.dumps(history))
+    steps = [float(step) for step in range(6)]
+    curves: Curves = {tag: (steps, history[tag]) for tag in ("loss", "val_loss")}
+    expect(folder, "history.json", curves, "loss", val="val_loss")
+
+
+def json_table_pandas(folder: Path) -> None:
+    """DataFrame.to_json: a column is an object by row number."""
+    import pandas as pd
+
+    loss = falling(8, 4)
+    pd.DataFrame({"loss": loss, "acc": 0.5}).to_json(folder / "log.json", double_precision=15)
+    expect(folder, "log.json", {"loss": ([float(i) for i in range(8)], loss)}, "loss")
+
+
+def json_table_pandas_records(folder: Path) -> None:
+    """DataFrame.to_json by lines: NaN becomes null."""
+    import pandas as pd
+
+    loss = falling(8, 4)
+    table = pd.DataFrame({"step": range(0, 80, 10), "train_loss": loss, "val_loss": math.nan})
+    table.loc[table.step == 70, "val_loss"] = 0.5
+    table.to_json(folder / "log.jsonl", orient="records", lines=True, double_precision=15)
+    steps = [float(step) for step in range(0, 80, 10)]
+    curves: Curves = {"train_loss": (steps, loss), "val_loss": ([70.0], [0.5])}
+    expect(folder, "log.jsonl", curves, "train_loss", val="val_loss")
+
+
+def table_pandas(folder: Path) -> None:
+    """DataFrame.to_csv: an index without a name, and NaN to the end as blanks."""
+    import pandas as pd
+
+    loss = falling(10, 5)
+    diverged = [*loss[:6], math.nan, math.nan, math.nan, math.nan]
+    table = pd.DataFrame({"loss": diverged, "accuracy": [i / 10 for i in range(10)]})
+    table.to_csv(folder / "log.csv")
+    expect(folder, "log.csv", {"loss": ([float(i) for i in range(10)], diverged)}, "loss")
+
+
+def table_numpy(folder: Path) -> None:
+    """numpy.savetxt: spaces, and the header as a comment."""
+    loss = falling(10, 6)
+    np.savetxt(folder / "log.txt", np.c_[np.arange(10) * 5, loss], header="iteration loss")
+    expect(folder, "log.txt", {"loss": ([5.0 * i for i in range(10)], loss)}, "loss")
+
+
+def _trainer(folder: Path) -> Any:
+    import torch
+
+    transformers: Any = import_module("transformers")
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def forward(self, x: Any, labels: Any) -> Any:
+            out = self.layer(x)
+            return {"loss": ((out - labels) ** 2).mean(), "logits": out}
+
+    class Data(torch.utils.data.Dataset[Any]):
+        def __init__(self, seed: int) -> None:
+            self.x, self.y = _keras_data(seed, 80)
+
+        def __len__(self) -> int:
+            return len(self.x)
+
+        def __getitem__(self, place: int) -> Any:
+            return {"x": self.x[place], "labels": self.y[place]}
+
+    torch.manual_seed(0)
+    arguments = transformers.TrainingArguments(
+        str(folder), max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
+        eval_strategy="steps", save_steps=10, learning_rate=0.05, report_to="none", seed=0,
+        use_cpu=True, disable_tqdm=True, save_only_model=True,
+    )  # fmt: skip
+    return transformers.Trainer(
+        model=Net(), args=arguments, train_dataset=Data(0), eval_dataset=Data(1)
+    )
+
+
+def _trainer_curves(history: list[dict[str, float]]) -> Curves:
+    curves: Curves = {}
+    for tag in ("loss", "eval_loss", "learning_rate", "grad_norm"):
+        rows = [row for row in history if tag in row]
+        curves[tag] = ([row["step"] for row in rows], [row[tag] for row in rows])
+    return curves
+
+
+def trainer_state_huggingface(folder: Path) -> None:
+    """Three checkpoints of one run: the last one holds all rows."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        trainer = _trainer(Path(scratch))
+        trainer.train()
+        for state in Path(scratch).glob("checkpoint-*/trainer_state.json"):
+            (folder / "out" / state.parent.name).mkdir(parents=True)
+            shutil.copy(state, folder / "out" / state.parent.name)
+    roles = {"val": "eval_loss", "lr": "learning_rate", "grad_norm": "grad_norm"}
+    expect(folder, "out", _trainer_curves(trainer.state.log_history), "loss", **roles)
+
+
+def trainer_state_saved(folder: Path) -> None:
+    """trainer.save_state() beside the checkpoints, closed by a row of means."""
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        trainer = _trainer(Path(scratch))
+        trainer.train()
+        trainer.save_state()
+        for state in Path(scratch).rglob("trainer_state.json"):
+            inside = folder / "out" / state.relative_to(scratch)
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(state, inside)
+    roles = {"val": "eval_loss", "lr": "learning_rate", "grad_norm": "grad_norm"}
+    expect(folder, "out", _trainer_curves(trainer.state.log_history), "loss", **roles)
+
+
+def text_log_huggingface(folder: Path) -> None:
+    """Keep the dictionaries that the Trainer prints; they count by epochs."""
+    out = io.StringIO()
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(out):
+        trainer = _trainer(Path(scratch))
+        trainer.train()
+    (folder / "stdout.log").write_text(out.getvalue())
+    rows = [row for row in trainer.state.log_history if "loss" in row]
+    printed = [float(f"{row['loss']:.4g}") for row in rows]
+    curves: Curves = {"loss": ([row["epoch"] for row in rows], printed)}
+    roles = {"val": "eval_loss", "lr": "learning_rate", "grad_norm": "grad_norm"}
+    expect(folder, "stdout.log", curves, "loss", **roles)
+
+
+def lightning_csv_trainer(folder: Path) -> None:
+    """CSVLogger: training and validation in rows of their own, by step and by epoch."""
+    import torch
+
+    lightning: Any = import_module("lightning")
+    loggers: Any = import_module("lightning.pytorch.loggers")
+
+    class Net(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+            self.seen: dict[str, tuple[list[float], list[float]]] = {
+                "train_loss_step": ([], []),
+                "val_loss": ([], []),
+            }
+
+        def _loss(self, batch: Any) -> Any:
+            return ((self.layer(batch[0]) - batch[1]) ** 2).mean()
+
+        def training_step(self, batch: Any, place: int) -> Any:
+            loss = self._loss(batch)
+            self.log("train_loss", loss, on_step=True, on_epoch=True)
+            if (self.global_step + 1) % 5 == 0:
+                self.seen["train_loss_step"][0].append(float(self.global_step))
+                self.seen["train_loss_step"][1].append(float(loss.detach()))
+            return loss
+
+        def validation_step(self, batch: Any, place: int) -> None:
+            self.log("val_loss", self._loss(batch))
+
+        def on_validation_epoch_end(self) -> None:
+            if not self.trainer.sanity_checking:
+                self.seen["val_loss"][0].append(float(self.global_step - 1))
+                self.seen["val_loss"][1].append(float(self.trainer.callback_metrics["val_loss"]))
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.05)
+
+    torch.manual_seed(0)
+    loaders = [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+    net = Net()
+    trainer = lightning.Trainer(
+        max_epochs=3, logger=loggers.CSVLogger(str(folder)), log_every_n_steps=5, accelerator="cpu",
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(net, *loaders)
+    expect(folder, "lightning_logs/version_0", dict(net.seen), "train_loss_step", val="val_loss")
+
+
+CASES: dict[str, Callable[[Path], None]] = {
+    "tensorboard/torch": tensorboard_torch,
+    "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
+    "tensorboard/torch_resumed": tensorboard_torch_resumed,
+    "tensorboard/keras": tensorboard_keras,
+    "trainer_state/huggingface": trainer_state_huggingface,
+    "trainer_state/huggingface_saved": trainer_state_saved,
+    "lightning_csv/trainer": lightning_csv_trainer,
+    "keras_csv/csv_logger": keras_csv_logger,
+    "keras_csv/rare_validation": keras_csv_no_validation,
+    "json_table/keras_history": json_table_keras_history,
+    "json_table/pandas": json_table_pandas,
+    "json_table/pandas_records": json_table_pandas_records,
+    "table/pandas": table_pandas,
+    "table/numpy": table_numpy,
+    "text_log/keras": text_log_keras,
+    "text_log/huggingface": text_log_huggingface,
+}
+
+
+def main(names: list[str]) -> None:
+    for name in names or CASES:
+        folder = ARCHIVES / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        CASES[name](folder)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        print(f"{name}: {size / 1024:.1f} KiB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,6 @@
+"""``python -m curvet`` is ``curvet``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main(prog_name="curvet")

@@ -1,0 +1,164 @@
+"""Save and load a trained predictor: a folder of plain data with a manifest.
+
+No file is ever unpickled: trees are ``.npz`` arrays, nets are ``.safetensors``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .calibrate import Calibration
+from .classifiers import CLASSIFIERS, Classifier
+from .errors import BundleError
+from .features import FEATURES
+from .standardise import IMAGE_CHANNELS
+
+BUNDLE_FORMAT = 1
+_LIBRARIES = ("numpy", "scikit-learn", "torch", "tsfresh")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A trained predictor.
+
+    Parameters
+    ----------
+    name : str
+        Folder name and the first digits of the manifest's hash.
+    causes : tuple of str
+        Keys, in the order of the probabilities.
+    classifiers : sequence of Classifier
+        Trained.
+    calibration : Calibration
+        How their answers become one.
+    manifest : mapping
+        All that `manifest.json` says.
+    """
+
+    name: str
+    causes: tuple[str, ...]
+    classifiers: Sequence[Classifier]
+    calibration: Calibration
+    manifest: Mapping[str, Any]
+
+
+def default_path() -> Path:
+    """Find the bundle that ships with the package: in a checkout, or in the installed wheel."""
+    here = Path(__file__).resolve().parent
+    checkout = here.parents[1] / "models" / "default"
+    return checkout if (checkout / "manifest.json").is_file() else here / "models" / "default"
+
+
+def save_bundle(
+    folder: Path,
+    causes: Sequence[str],
+    classifiers: Sequence[Classifier],
+    calibration: Calibration,
+    made: Mapping[str, Any],
+) -> None:
+    """Write a bundle; the manifest comes last, so that a half-written one is never loaded.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    causes : sequence of str
+        Keys, in the order of the probabilities.
+    classifiers : sequence of Classifier
+        Trained.
+    calibration : Calibration
+        Fitted.
+    made : mapping
+        How it was made: command, corpus, seed, scores.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    for classifier in classifiers:
+        classifier.save(folder)
+    files = {
+        path.name: _sha256(path)
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".npz", ".safetensors")
+    }
+    manifest = {
+        "format": BUNDLE_FORMAT,
+        "causes": list(causes),
+        "classifiers": [classifier.name for classifier in classifiers],
+        "calibration": asdict(calibration),
+        "features": list(FEATURES),
+        "channels": list(IMAGE_CHANNELS),
+        "libraries": {name: version(name) for name in ("curvet", *_LIBRARIES)},
+        "files": files,
+        **made,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def load_bundle(folder: Path | None = None) -> Bundle:
+    """Read a bundle and check it against its manifest.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        The bundle that ships with the package when left out.
+
+    Raises
+    ------
+    BundleError
+        No bundle, damaged or edited files, or made by another version of curvet's features.
+    """
+    folder = default_path() if folder is None else Path(folder)
+    manifest_file = folder / "manifest.json"
+    try:
+        content = manifest_file.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{folder}: no readable manifest.json; name the folder that `curvet train --out` wrote"
+        ) from error
+    manifest = _checked(folder, content)
+    known = {kind().name: kind for kind in CLASSIFIERS}
+    classifiers: list[Classifier] = []
+    for name in manifest["classifiers"]:
+        if name not in known:
+            raise BundleError(f"{folder}: unknown classifier {name!r}; known: {', '.join(known)}")
+        classifiers.append(known[name]().load(folder))
+    fitted = manifest["calibration"]
+    calibration = Calibration(**{**fitted, "weights": tuple(fitted["weights"])})
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return Bundle(
+        f"{folder.name}-{digest}", tuple(manifest["causes"]), classifiers, calibration, manifest
+    )
+
+
+def _checked(folder: Path, content: bytes) -> dict[str, Any]:
+    try:
+        manifest = json.loads(content)
+        files, number = manifest["files"], manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: manifest.json is damaged ({error!r})") from error
+    if number != BUNDLE_FORMAT:
+        raise BundleError(
+            f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
+            "train it again, or use the version of curvet that made it"
+        )
+    if tuple(manifest["features"]) != FEATURES or tuple(manifest["channels"]) != IMAGE_CHANNELS:
+        raise BundleError(
+            f"{folder}: trained on other features than this curvet computes; train it again"
+        )
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file() or _sha256(path) != digest:
+            raise BundleError(
+                f"{path}: missing or changed since the bundle was made; take a fresh copy"
+            )
+    return dict(manifest)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

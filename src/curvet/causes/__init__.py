@@ -1,0 +1,46 @@
+"""The taxonomy: every cause that curvet knows, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from . import (
+    bad_data_batch,
+    exploding_gradients,
+    healthy,
+    lr_too_high,
+    lr_too_low,
+    noisy_labels,
+    over_regularisation,
+    overfitting,
+    under_capacity,
+    unshuffled_data,
+    vanishing_gradients,
+)
+from .base import Cause
+
+
+def _by_key(*causes: Cause) -> Mapping[str, Cause]:
+    known = {cause.key: cause for cause in causes}
+    if len(known) < len(causes):
+        raise ValueError("two causes share a key")
+    return MappingProxyType(known)
+
+
+CAUSES = _by_key(
+    healthy.CAUSE,
+    lr_too_high.CAUSE,
+    lr_too_low.CAUSE,
+    exploding_gradients.CAUSE,
+    vanishing_gradients.CAUSE,
+    bad_data_batch.CAUSE,
+    overfitting.CAUSE,
+    under_capacity.CAUSE,
+    over_regularisation.CAUSE,
+    noisy_labels.CAUSE,
+    unshuffled_data.CAUSE,
+)
+"""Cause by key, in the order in which people are shown them."""
+
+__all__ = ["CAUSES", "Cause"]

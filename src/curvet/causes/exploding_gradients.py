@@ -1,0 +1,62 @@
+"""Gradients grow on their way back through the net."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Take away normalisation and clipping and draw the initial weights too large."""
+    return replace(
+        recipe,
+        norm="none",
+        clip=float("inf"),
+        warmup=0.0,
+        activation="relu" if recipe.activation == "sigmoid" else recipe.activation,
+        depth=max(recipe.depth, int(rng.choice([3, 6, 10]))),
+        init=rng.choice(["he", "xavier"]),
+        init_gain=float(rng.uniform(1.3, 2.8)),
+    )
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Gradient norms far above the twin's, and NaN, divergence, or cliffs in the loss.
+
+    A large gradient at the start alone is no explosion: many such runs then train well.
+    """
+    finite = np.isfinite(trace.grad_norm)
+    if not finite.any() or len(trace.loss) < 2:
+        return False
+    usual = max(float(np.nanmedian(twin.grad_norm)), 1e-12)
+    if float(trace.grad_norm[finite].max()) < 20 * usual:
+        return False
+    if not trace.finite or trace.end > trace.start:
+        return True
+    early = max(2, len(trace.loss) // 12)
+    norm, loss = trace.grad_norm[early:], trace.loss[early:]
+    if len(loss) < 4 or not np.isfinite(norm).all():
+        return False
+    bursts = float(norm.max()) > 12 * float(np.median(norm)) and float(norm.max()) > 10 * usual
+    cliffs = float(loss.max()) > 2 * float(np.median(loss))
+    return bursts and cliffs and trace.ends_above(twin, 0.05)
+
+
+CAUSE = Cause(
+    key="exploding_gradients",
+    title="Exploding gradients",
+    sign="Gradient norm bursts by orders of magnitude; loss jumps up in cliffs or turns NaN.",
+    remedies=(
+        "Clip the gradient norm (1.0 is a common bound).",
+        "Draw smaller initial weights; match them to the activation (He, Xavier, orthogonal).",
+        "Add layer or batch normalisation, or residual connections.",
+        "Warm the learning rate up, and lower it.",
+        "For recurrent nets: use LSTM or GRU, and shorter sequences.",
+    ),
+    inject=inject,
+    shows=shows,
+)

@@ -1,0 +1,37 @@
+"""The learning rate is too high for the task, net and optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Raise the rate by a factor of 3 to 3,000."""
+    return replace(recipe, lr=recipe.lr * 10 ** rng.uniform(0.5, 3.5))
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Diverges, or ends well above its twin, or climbs far above its start."""
+    climbs = trace.peak > 3 * abs(trace.start) and twin.peak < 2 * abs(twin.start)
+    return not trace.finite or trace.ends_above(twin, 0.10) or climbs
+
+
+CAUSE = Cause(
+    key="lr_too_high",
+    title="Learning rate too high",
+    sign="Loss diverges, turns NaN, oscillates, or levels off high and noisy, from early on.",
+    remedies=(
+        "Divide the learning rate by 3 to 10 and compare 200 steps.",
+        "Warm the learning rate up over the first 1 to 5 % of the steps.",
+        "Clip the gradient norm.",
+        "Decay the rate: cosine, steps, or on a plateau.",
+        "Use an adaptive optimiser (Adam, AdamW).",
+    ),
+    inject=inject,
+    shows=shows,
+)

@@ -1,0 +1,36 @@
+"""The learning rate is too low to get anywhere in the time given."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Lower the rate by a factor of 8 to 3,000."""
+    return replace(recipe, lr=recipe.lr * 10 ** -rng.uniform(0.9, 3.5))
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Stays finite, ends well above its twin, and never climbs."""
+    calm = trace.finite and trace.peak < 2 * abs(trace.start)
+    return calm and trace.ends_above(twin, 0.15)
+
+
+CAUSE = Cause(
+    key="lr_too_low",
+    title="Learning rate too low",
+    sign="Loss falls slowly and steadily, still falling at the end, or hardly moves at all.",
+    remedies=(
+        "Multiply the learning rate by 3 to 10 and compare 200 steps.",
+        "Check that the schedule does not decay too early and that warm-up ends in time.",
+        "Use an adaptive optimiser (Adam, AdamW).",
+        "Train longer.",
+    ),
+    inject=inject,
+    shows=shows,
+)

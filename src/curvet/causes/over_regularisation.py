@@ -1,0 +1,48 @@
+"""Weight decay, dropout or label smoothing is too strong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Set dropout, weight decay or label smoothing far too high."""
+    face = rng.choice(["decay", "dropout", "smoothing", "both"], p=[0.4, 0.35, 0.1, 0.15])
+    out = recipe
+    if face in ("decay", "both"):
+        strength = 10 ** rng.uniform(-2.2, 0.0)
+        # Decoupled decay acts through the rate; only rate times decay counts.
+        decay = strength / max(recipe.lr, 1e-6) / 10 if recipe.optimiser == "adamw" else strength
+        out = replace(out, weight_decay=decay, penalty_in_loss=bool(rng.random() < 0.3))
+    if face in ("dropout", "both"):
+        out = replace(out, dropout=float(rng.uniform(0.5, 0.95)))
+    if face == "smoothing":
+        out = replace(out, label_smoothing=float(rng.uniform(0.3, 0.9)))
+    return out
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Stays finite and levels off well above its twin; validation is no worse than training."""
+    if not trace.finite or not trace.ends_above(twin, 0.15):
+        return False
+    return trace.val_end < trace.end + 0.2 * max(twin.drop, 1e-12) and trace.val_rise < 0.2
+
+
+CAUSE = Cause(
+    key="over_regularisation",
+    title="Too much regularisation",
+    sign="Loss levels off high from early on, with validation at or below training.",
+    remedies=(
+        "Lower weight decay by a factor of 10, or switch it off for a comparison.",
+        "Lower dropout (0.1 to 0.3 is common).",
+        "Lower label smoothing and augmentation.",
+        "Exempt biases and normalisation weights from decay.",
+    ),
+    inject=inject,
+    shows=shows,
+)

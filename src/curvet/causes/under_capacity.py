@@ -1,0 +1,51 @@
+"""The net is too small for the task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Leave one to four hidden units, or none at all."""
+    width = int(rng.integers(1, 5))
+    return replace(
+        recipe,
+        width=width,
+        depth=0 if rng.random() < 0.2 else recipe.depth,
+        residual=False,
+        dropout=0.0,
+        init="he",
+    )
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Learns, then levels off well above its twin, with validation close to training."""
+    if not trace.finite or not trace.ends_above(twin, 0.15):
+        return False
+    learns = trace.drop > 0.08 * twin.drop
+    half = trace.loss[
+        len(trace.loss) // 2 : max(len(trace.loss) // 2 + 1, int(len(trace.loss) * 0.6))
+    ]
+    level = float(half.mean()) - trace.end < 0.15 * max(twin.drop, 1e-12)
+    close = trace.val_end < trace.end + 0.3 * max(twin.drop, 1e-12)
+    return learns and level and close
+
+
+CAUSE = Cause(
+    key="under_capacity",
+    title="Too little capacity",
+    sign="Loss learns something, then levels off high; training and validation lie together.",
+    remedies=(
+        "Use a wider or deeper net, or remove a bottleneck.",
+        "Give it better features or inputs.",
+        "First overfit a single batch: if even that fails, the net or the loss is at fault.",
+        "Lower the regularisation, to make sure that it is not the limit.",
+    ),
+    inject=inject,
+    shows=shows,
+)

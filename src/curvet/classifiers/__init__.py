@@ -1,0 +1,12 @@
+"""Array -> raw probabilities, one file a model."""
+
+from __future__ import annotations
+
+from .base import Classifier, Inputs
+from .cnn import Cnn
+from .tabular import Tabular
+
+CLASSIFIERS: tuple[type[Tabular] | type[Cnn], ...] = (Tabular, Cnn)
+"""Every classifier whose answers are combined."""
+
+__all__ = ["CLASSIFIERS", "Classifier", "Cnn", "Inputs", "Tabular"]

@@ -1,0 +1,98 @@
+"""What a classifier sees and what it must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..features import FEATURES, channel_of
+from ..standardise import IMAGE_CHANNELS, OPTIONAL
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inputs:
+    """Many runs, ready for any classifier.
+
+    Parameters
+    ----------
+    table : array of shape (run, feature), float32
+        In the order of `features.FEATURES`.
+    image : array of shape (run, channel, step), float32
+        In the order of `standardise.IMAGE_CHANNELS`.
+    """
+
+    table: NDArray[np.float32]
+    image: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Inputs:
+        return Inputs(self.table[rows], self.image[rows])
+
+
+def columns_of(channel: str) -> NDArray[np.int64]:
+    """Find the columns of the table that need an optional channel."""
+    return np.flatnonzero([channel_of(name) == channel for name in FEATURES])
+
+
+def rows_of(channel: str) -> NDArray[np.int64]:
+    """Find the rows of the image that need an optional channel."""
+    needed = (*OPTIONAL[channel], f"has_{channel}")
+    return np.flatnonzero([name in needed for name in IMAGE_CHANNELS])
+
+
+def without(inputs: Inputs, channel: str, which: NDArray[np.bool_]) -> Inputs:
+    """Return a copy in which some runs have not logged an optional channel.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Left unchanged.
+    channel : str
+        "val", "grad_norm" or "lr".
+    which : array of shape (run,), bool
+        The runs that lose it.
+    """
+    table, image = inputs.table.copy(), inputs.image.copy()
+    table[np.ix_(which, columns_of(channel))] = np.nan
+    image[np.ix_(which, rows_of(channel))] = 0.0
+    return Inputs(table, image)
+
+
+class Classifier(Protocol):
+    """A model that turns runs into raw probabilities.
+
+    A run's answer must not depend on its neighbours, and `load(save(...))` must give the same.
+    """
+
+    name: str
+
+    def fit(
+        self,
+        inputs: Inputs,
+        y: NDArray[np.int64],
+        weight: NDArray[np.float64],
+        n_causes: int,
+        seed: int,
+        progress: Callable[[int, int], None],
+    ) -> Self:
+        """Train on runs (run,) of class `y`, each counted `weight` times."""
+        ...
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return raw probabilities, shape (run, cause); rows sum to 1."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write files named after the classifier; data only."""
+        ...
+
+    def load(self, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        ...

@@ -1,0 +1,130 @@
+"""Gradient-boosted trees of scikit-learn on the feature table.
+
+The trees are kept as plain arrays, so that a bundle holds no pickle and an answer needs no
+scikit-learn; a test holds the two to the same probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Inputs
+
+_FIELDS = (
+    "feature_idx",
+    "num_threshold",
+    "missing_go_to_left",
+    "left",
+    "right",
+    "value",
+    "is_leaf",
+)
+
+
+@dataclass(slots=True, eq=False)
+class Tabular:
+    """Histogram gradient boosting (scikit-learn's), flattened.
+
+    Parameters
+    ----------
+    iterations, learning_rate, leaves, min_leaf, l2, feature_share
+        Settings of `sklearn.ensemble.HistGradientBoostingClassifier`.
+    """
+
+    name: str = "tabular"
+    iterations: int = 160
+    learning_rate: float = 0.08
+    leaves: int = 16
+    min_leaf: int = 25
+    l2: float = 2.0
+    feature_share: float = 0.15
+    nodes_: dict[str, NDArray[Any]] = field(default_factory=dict)
+    roots_: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
+    baseline_: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def fit(
+        self,
+        inputs: Inputs,
+        y: NDArray[np.int64],
+        weight: NDArray[np.float64],
+        n_causes: int,
+        seed: int,
+        progress: Callable[[int, int], None],
+    ) -> Self:
+        """Train; see `base.Classifier.fit`."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        if len(np.unique(y)) != n_causes:
+            raise ValueError("every cause needs at least one run")
+        model = HistGradientBoostingClassifier(
+            max_iter=self.iterations,
+            learning_rate=self.learning_rate,
+            max_leaf_nodes=self.leaves,
+            min_samples_leaf=self.min_leaf,
+            l2_regularization=self.l2,
+            max_features=self.feature_share,
+            early_stopping=False,
+            random_state=seed,
+        )
+        progress(0, 1)
+        model.fit(inputs.table, y, sample_weight=weight)
+        progress(1, 1)
+        self._flatten(model)
+        return self
+
+    def _flatten(self, model: Any) -> None:
+        trees = [tree.nodes for step in model._predictors for tree in step]
+        starts = np.concatenate([[0], np.cumsum([len(nodes) for nodes in trees])])
+        self.nodes_ = {name: np.concatenate([nodes[name] for nodes in trees]) for name in _FIELDS}
+        offset = np.repeat(starts[:-1], np.diff(starts))
+        for side in ("left", "right"):
+            self.nodes_[side] = (self.nodes_[side] + offset).astype(np.int32)
+        self.nodes_["feature_idx"] = self.nodes_["feature_idx"].astype(np.int32)
+        self.roots_ = starts[:-1].reshape(len(model._predictors), -1)
+        self.baseline_ = np.asarray(model._baseline_prediction).reshape(-1)
+
+    def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return raw probabilities; see `base.Classifier.predict_proba`."""
+        parts = [self._scores(inputs.table[i : i + 256]) for i in range(0, len(inputs), 256)]
+        scores = np.concatenate(parts) if parts else np.empty((0, len(self.baseline_)))
+        if scores.shape[1] == 1:  # two causes need one score
+            scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+        scores = np.exp(scores - scores.max(1, keepdims=True))
+        return np.asarray(scores / scores.sum(1, keepdims=True))
+
+    def _scores(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Sum the leaves that each run falls into, (run, cause)."""
+        feature, threshold, missing_left, left, right, value, leaf = (
+            self.nodes_[name] for name in _FIELDS
+        )
+        x = table.astype(np.float64)
+        n, roots = len(x), self.roots_.reshape(-1)
+        at = np.broadcast_to(roots, (n, len(roots))).copy()  # (run, tree)
+        row = np.arange(n)[:, None]
+        while True:
+            inner = leaf[at] == 0
+            if not inner.any():
+                break
+            seen = x[row, feature[at]]
+            goes_left = np.where(np.isnan(seen), missing_left[at] != 0, seen <= threshold[at])
+            at = np.where(inner, np.where(goes_left, left[at], right[at]), at)
+        sums = value[at].reshape(n, *self.roots_.shape).sum(1)  # (run, cause)
+        return np.asarray(self.baseline_ + sums)
+
+    def save(self, folder: Path) -> None:
+        """Write ``tabular.npz``."""
+        arrays: dict[str, Any] = {"roots": self.roots_, "baseline": self.baseline_, **self.nodes_}
+        np.savez_compressed(folder / f"{self.name}.npz", **arrays)
+
+    def load(self, folder: Path) -> Self:
+        """Read ``tabular.npz``."""
+        with np.load(folder / f"{self.name}.npz", allow_pickle=False) as data:
+            self.roots_, self.baseline_ = data["roots"], data["baseline"]
+            self.nodes_ = {name: data[name] for name in _FIELDS}
+        return self

@@ -1,0 +1,320 @@
+"""Arguments in, one call, text out.
+
+Exit codes: 0 done; 1 a --fail-on limit was met; 2 wrong usage, nothing could be read, or, with
+--strict, something could not; 130 interrupted; 141 whoever read the output went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import CurvetError
+from .terminal import complain, progress, sink
+
+# Whatever is slow to import is imported by the command that needs it: --help must be instant.
+if TYPE_CHECKING:
+    from .archive import Row
+    from .diagnosis import Diagnosis
+    from .run import Run
+
+EXIT_LIMIT, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
+PIPED_WIDTH = 160  # columns of a table that goes to no terminal
+
+
+class _Group(click.Group):
+    """A group whose errors are one line on stderr, not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except CurvetError as error:
+            complain(str(error))
+            ctx.exit(EXIT_INPUT)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            ctx.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            # The last flush at exit would complain again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(EXIT_PIPE)
+        except OSError as error:
+            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+            ctx.exit(EXIT_INPUT)
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+_PATH = click.Path(path_type=Path)
+_out = click.option("--out", type=_PATH, metavar="FILE", help="Write there, not to the screen.")
+
+
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_examples(
+        "curvet diagnose runs/                 every run below a folder",
+        "curvet diagnose runs/7/events.out.*   one run, in full",
+        "curvet causes                         what can be found",
+    ),
+)
+@click.version_option(package_name="curvet", prog_name="curvet")
+def main() -> None:
+    """Read the loss curves of training runs and say why a run went wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a letter that the terminal lacks is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+
+
+@main.command(
+    epilog=_examples(
+        "curvet diagnose runs/",
+        "curvet diagnose runs/7/metrics.csv --plot run7.png",
+        "curvet diagnose runs/ --format jsonl --out verdicts.jsonl",
+        "curvet diagnose runs/ --fail-on exploding_gradients --fail-on lr_too_high:0.8",
+    )
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_PATH)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    default="table",
+    help="How to print; one run alone is written out in full as a table.  [default: table]",
+)
+@click.option(
+    "--fail-on",
+    "limits",
+    multiple=True,
+    metavar="CAUSE[:P]",
+    help="Exit with 1 if a run's verdict is CAUSE, or if P or more speaks for CAUSE. Repeatable.",
+)
+@_out
+@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@click.option("--plot", type=_PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
+@click.option("--show-skipped", is_flag=True, help="List files that are no log as well.")
+@click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
+@click.pass_context
+def diagnose(
+    ctx: click.Context,
+    paths: Sequence[Path],
+    layout: str,
+    limits: Sequence[str],
+    out: Path | None,
+    bundle: Path | None,
+    plot: Path | None,
+    show_skipped: bool,
+    strict: bool,
+) -> None:
+    """Say what is wrong with each run that is logged in files or folders."""
+    from .archive import diagnose_paths
+    from .predictor import Predictor
+    from .report import as_json, as_picture
+
+    parsed = [_limit(text) for text in limits]
+    if plot is not None:
+        as_picture.check_suffix(plot)
+    predictor = Predictor.load(bundle)
+    drawn: list[tuple[Run, Diagnosis]] = []
+
+    def keep(run: Run, diagnosis: Diagnosis) -> None:
+        if plot is not None and len(drawn) < as_picture.MAX_PANELS:
+            drawn.append((run, diagnosis))
+
+    rows: list[Row] = []
+    quiet = layout == "jsonl" and out is None and sys.stdout.isatty()  # lines would tear the bar
+    with sink(out) as stream, progress("runs", hidden=quiet) as show:
+        for row in diagnose_paths(paths, predictor, keep=keep):
+            rows.append(row)
+            show(len(rows), None)
+            if layout == "jsonl" and (show_skipped or row.status != "skipped"):
+                stream.write(as_json.row_to_jsonl(row))
+        if layout != "jsonl":
+            stream.write(_render(rows, layout, show_skipped, to_file=out is not None))
+    if drawn and plot is not None:
+        as_picture.draw(drawn, plot, sum(row.status == "ok" for row in rows))
+        click.echo(f"picture: {plot}", err=True)
+    ctx.exit(_conclude(rows, parsed, strict))
+
+
+@main.command(
+    epilog=_examples(
+        "curvet simulate --runs 2000 --out corpus",
+        "curvet simulate --runs 60000 --out corpus --seed 1 --device cuda",
+    )
+)
+@click.option("--runs", type=click.IntRange(1), required=True, help="How many runs to train.")
+@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the corpus.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same runs.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+def simulate(runs: int, out: Path, seed: int, device: str, workers: int) -> None:
+    """Train tiny networks with known faults and log their curves: a labelled corpus.
+
+    Stopped half-way, the same command goes on where it was.
+    """
+    from .simulate.corpus import simulate as simulate_corpus
+
+    with progress("runs") as show:
+        simulate_corpus(out, runs, seed, device, workers, show)
+    click.echo(f"corpus: {out}", err=True)
+
+
+@main.command(epilog=_examples("curvet train --corpus corpus --out models/own"))
+@click.option("--corpus", type=_PATH, required=True, metavar="DIR", help="From curvet simulate.")
+@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the bundle.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same predictor.")
+def train(corpus: Path, out: Path, seed: int) -> None:
+    """Fit, calibrate and save a predictor."""
+    from .train import train as train_bundle
+
+    with progress("steps") as show:
+        train_bundle(corpus, out, seed, progress=show)
+    click.echo(f"bundle: {out}", err=True)
+
+
+@main.command(
+    epilog=_examples(
+        "curvet evaluate --corpus corpus",
+        "curvet evaluate --bundle models/own --field labelled_runs --format json --out scores.json",
+    )
+)
+@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@click.option("--corpus", type=_PATH, metavar="DIR", help="Simulated runs to score on.")
+@click.option("--field", type=_PATH, metavar="DIR", help="Real labelled runs to score on.")
+@click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
+@_out
+def evaluate(
+    bundle: Path | None, corpus: Path | None, field: Path | None, layout: str, out: Path | None
+) -> None:
+    """Score a predictor on runs whose cause is known."""
+    import json
+
+    from .evaluate import evaluate as score
+
+    scores = score(bundle=bundle, corpus=corpus, field=field)
+    text = json.dumps(scores, indent=2) if layout == "json" else "\n".join(_leaves(scores))
+    with sink(out) as stream:
+        stream.write(text + "\n")
+
+
+@main.command(
+    epilog=_examples("curvet causes", "curvet causes lr_too_high", "curvet causes --format json")
+)
+@click.argument("key", required=False)
+@click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
+def causes(key: str | None, layout: str) -> None:
+    """Show the causes that can be found: what the curves show and what to try."""
+    import json
+
+    from .causes import CAUSES
+    from .errors import UnknownCauseError
+    from .report.as_text import cause_to_text
+
+    if key is not None and key not in CAUSES:
+        raise UnknownCauseError(key, CAUSES)
+    chosen = list(CAUSES.values()) if key is None else [CAUSES[key]]
+    if layout == "json":
+        fields = ("key", "title", "sign", "remedies")
+        records = [{name: getattr(cause, name) for name in fields} for cause in chosen]
+        click.echo(json.dumps({"schema_version": 1, "causes": records}, indent=2))
+    else:
+        click.echo("\n\n".join(cause_to_text(cause) for cause in chosen))
+
+
+def _limit(text: str) -> tuple[str, float | None]:
+    """Read ``CAUSE[:P]``."""
+    from .causes import CAUSES
+    from .errors import UnknownCauseError
+
+    cause, colon, number = text.partition(":")
+    if cause not in CAUSES:
+        raise UnknownCauseError(cause, CAUSES)
+    if not colon:
+        return cause, None
+    try:
+        least = float(number)
+    except ValueError:
+        least = -1.0
+    if not 0 < least <= 1:
+        raise click.BadParameter(
+            f"{number!r} is no probability above 0 and at most 1", param_hint="'--fail-on'"
+        )
+    return cause, least
+
+
+def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bool) -> str:
+    from .report import as_csv, as_json, as_text
+
+    shown = [row for row in rows if show_skipped or row.status != "skipped"]
+    if layout == "json":
+        return as_json.rows_to_json(shown)
+    if layout == "csv":
+        return as_csv.rows_to_csv(shown)
+    if len(shown) == 1:  # a single failure is told on stderr
+        diagnosis = shown[0].diagnosis
+        return "" if diagnosis is None else as_text.diagnosis_to_text(diagnosis) + "\n"
+    if not shown:
+        return ""
+    from rich.console import Console
+
+    plain = to_file or not sys.stdout.isatty()
+    width = PIPED_WIDTH if plain and "COLUMNS" not in os.environ else None
+    console = Console(width=width, color_system=None if plain else "auto")
+    with console.capture() as capture:
+        console.print(as_text.table(shown, console.width))
+    lines = [line.rstrip() for line in capture.get().rstrip().lstrip("\n").splitlines()]
+    return "\n".join([*lines, "", as_text.totals(rows), ""])
+
+
+def _conclude(rows: Sequence[Row], limits: Sequence[tuple[str, float | None]], strict: bool) -> int:
+    """Say on stderr what went wrong and return the exit code."""
+    from .readers import ACCEPTED
+    from .report.as_text import skipped_to_text
+
+    if skipped := [row.source for row in rows if row.status == "skipped"]:
+        click.echo(skipped_to_text(skipped), err=True)
+    failed = [row for row in rows if row.status == "error"]
+    if not any(row.status == "ok" for row in rows):
+        if len(failed) == 1:
+            complain(failed[0].error)
+        else:
+            complain("no run could be diagnosed" if failed else f"no training log; {ACCEPTED}")
+        return EXIT_INPUT
+    met = [
+        f"{cause}: {row.run_id}"
+        for cause, least in limits
+        for row in rows
+        if row.diagnosis is not None and _meets(row.diagnosis, cause, least)
+    ]
+    for line in met:
+        complain(f"--fail-on {line}")
+    if strict and failed:
+        complain(f"{len(failed)} could not be diagnosed, and --strict was given")
+        return EXIT_INPUT
+    return EXIT_LIMIT if met else 0
+
+
+def _meets(diagnosis: Diagnosis, cause: str, least: float | None) -> bool:
+    if least is None:
+        return diagnosis.cause == cause
+    return diagnosis.cause is not None and diagnosis.probabilities.get(cause, 0.0) >= least
+
+
+def _leaves(scores: Any, name: str = "") -> Iterator[str]:
+    """Write nested scores as one ``name  value`` line each."""
+    if isinstance(scores, dict):
+        for key, value in scores.items():
+            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield f"{name:<48}  {scores:.4g}" if isinstance(scores, float) else f"{name:<48}  {scores}"

@@ -1,0 +1,222 @@
+"""Score a predictor on runs whose cause is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calibrate import Calibration, expected_calibration_error, log_loss
+from .classifiers import Inputs
+from .classifiers.base import without
+from .errors import CorpusError, NoLossError
+from .labelled import corpus_seed, load_labelled, split
+from .predictor import Predictor, make_inputs
+from .roles import assign
+from .run import Curve, Run
+from .standardise import MIN_POINTS, standardise
+
+VIEWS: Mapping[str, tuple[str, ...]] = {
+    "all channels": (),
+    "no gradient norm": ("grad_norm", "lr"),
+    "no validation": ("val",),
+    "training loss alone": ("val", "grad_norm", "lr"),
+}
+"""Channels taken away before scoring."""
+
+Array = NDArray[np.float64]
+
+
+def evaluate(
+    bundle: Path | None = None, corpus: Path | None = None, field: Path | None = None
+) -> dict[str, Any]:
+    """Score a bundle on simulated and on real runs.
+
+    Parameters
+    ----------
+    bundle : Path, optional
+        The shipped one when left out.
+    corpus : Path, optional
+        The rounds that training with the bundle's seed held out are scored, if the bundle was
+        trained on this corpus; all of a corpus of another seed.
+    field : Path, optional
+        A folder with `index.csv` (columns id, cause_label, confidence, sweep_group, curve_csv)
+        and the curves it names (step, train_loss, val_loss, lr, grad_norm). Labels of low
+        confidence are left out.
+
+    Returns
+    -------
+    dict
+        By source, group and view: figures from 0 to 1, log-loss in nats, counts.
+
+    Raises
+    ------
+    CorpusError
+        Neither `corpus` nor `field`, or no labelled run in them.
+    """
+    if corpus is None and field is None:
+        raise CorpusError("nothing to score on; name --corpus, --field or both")
+    predictor = Predictor.load(bundle)
+    out: dict[str, Any] = {"bundle": predictor.bundle.name}
+    if corpus is not None:
+        out["simulated"] = _on_corpus(predictor, corpus)
+    if field is not None:
+        out["field"] = _on_field(predictor, field)
+    return out
+
+
+def score_views(
+    probabilities_of: Callable[[Inputs], Array],
+    calibration: Calibration,
+    inputs: Inputs,
+    y: NDArray[np.int64],
+    weight: Array,
+    causes: Sequence[str],
+) -> dict[str, Any]:
+    """Score with all channels and with some taken away.
+
+    Parameters
+    ----------
+    probabilities_of : callable
+        Inputs of n runs -> calibrated probabilities (n, cause).
+    inputs, y, weight
+        The runs, their causes (n,) as positions in `causes`, and how much each counts.
+    """
+    out: dict[str, Any] = {}
+    for view, gone in VIEWS.items():
+        seen = inputs
+        for channel in gone:
+            seen = without(seen, channel, np.ones(len(seen), bool))
+        p = probabilities_of(seen)
+        out[view] = score(p, calibration.likely(p), y, weight, causes)
+    return out
+
+
+def score(
+    p: Array,
+    likely: NDArray[np.bool_],
+    y: NDArray[np.int64],
+    weight: Array,
+    causes: Sequence[str],
+) -> dict[str, Any]:
+    """Compute the figures of one view.
+
+    Parameters
+    ----------
+    p, likely : arrays of shape (run, cause)
+        Probabilities and conformal sets.
+    y, weight : arrays of shape (run,)
+        True causes and how much each run counts.
+
+    Returns
+    -------
+    dict
+        top1, top3, macro_f1 (over the causes that occur), log_loss, calibration_error, coverage,
+        set_size, runs; and under ``causes`` recall, precision, top3, f1, mean log-loss and
+        calibration error of each.
+    """
+    top, rank = p.argmax(1), (-p).argsort(1)
+    in_three = (rank[:, :3] == y[:, None]).any(1)
+    covered = likely[np.arange(len(y)), y]
+    per: dict[str, Any] = {}
+    for k in np.unique(y):
+        mine, said = y == k, top == k
+        recall = float(np.average(said[mine], weights=weight[mine]))
+        precision = float(np.average(mine[said], weights=weight[said])) if said.any() else 0.0
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        per[causes[k]] = {
+            "runs": int(mine.sum()),
+            "recall": recall,
+            "precision": precision,
+            "f1": f1,
+            "top3": float(np.average(in_three[mine], weights=weight[mine])),
+            "log_loss": log_loss(p[mine], y[mine], weight[mine]),
+            "calibration_error": _error_of_cause(p[:, k], mine, weight),
+            "coverage": float(np.average(covered[mine], weights=weight[mine])),
+        }
+    return {
+        "runs": len(y),
+        "top1": float(np.average(top == y, weights=weight)),
+        "top3": float(np.average(in_three, weights=weight)),
+        "macro_f1": float(np.mean([figures["f1"] for figures in per.values()])),
+        "log_loss": log_loss(p, y, weight),
+        "calibration_error": expected_calibration_error(p, y, weight),
+        "coverage": float(np.average(covered, weights=weight)),
+        "set_size": float(np.average(likely.sum(1), weights=weight)),
+        "causes": per,
+    }
+
+
+def _error_of_cause(p: Array, true: NDArray[np.bool_], weight: Array) -> float:
+    """Calibration error of one cause against all others."""
+    both = np.stack([1 - p, p], axis=1)
+    index = np.minimum((p * 15).astype(int), 14)
+    gaps = [
+        weight[index == i].sum()
+        * abs(float(np.average(both[index == i, 1] - true[index == i], weights=weight[index == i])))
+        for i in np.unique(index)
+    ]
+    return float(sum(gaps) / weight.sum())
+
+
+def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
+    labelled = load_labelled(corpus)
+    if predictor.bundle.manifest["corpus"]["seed"] == corpus_seed(corpus):
+        labelled = split(labelled, predictor.bundle.manifest["seed"])[2]
+    return score_views(
+        predictor.probabilities,
+        predictor.bundle.calibration,
+        labelled.inputs,
+        labelled.y,
+        labelled.weight,
+        predictor.bundle.causes,
+    )
+
+
+def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
+    import pandas as pd
+
+    causes = list(predictor.bundle.causes)
+    index = pd.read_csv(field / "index.csv")
+    index = index[index.confidence.isin(["medium", "high"]) & index.cause_label.isin(causes)]
+    kept, groups, runs = [], [], []
+    for row in index.itertuples():
+        try:
+            channels = assign(_field_run(field / row.curve_csv, str(row.id)))
+        except NoLossError:
+            continue
+        if len(channels.loss) >= MIN_POINTS and np.isfinite(channels.loss.value).any():
+            runs.append(standardise(channels))
+            kept.append(causes.index(row.cause_label))
+            groups.append(str(row.repo))
+    if not runs:
+        raise CorpusError(f"{field}: no run with a known cause of medium or high confidence")
+    inputs, y, group = make_inputs(runs), np.array(kept), np.array(groups)
+    out: dict[str, Any] = {}
+    for name in ("all sources", *sorted(set(groups))):
+        rows = np.ones(len(y), bool) if name == "all sources" else group == name
+        out[name] = score_views(
+            predictor.probabilities,
+            predictor.bundle.calibration,
+            inputs[rows],
+            y[rows],
+            np.ones(int(rows.sum())),
+            causes,
+        )
+    return out
+
+
+def _field_run(path: Path, run_id: str) -> Run:
+    """Read a normalised curve file; a cell left empty was not logged."""
+    import pandas as pd
+
+    table = pd.read_csv(path, keep_default_na=False, dtype=str)
+    curves: dict[str, Curve] = {}
+    for tag in ("train_loss", "val_loss", "lr", "grad_norm"):
+        logged = table[table[tag] != ""] if tag in table else table[:0]
+        if len(logged):
+            curves[tag] = Curve.of(tag, logged[tag].astype(float), logged["step"].astype(float))
+    return Run(run_id, str(path), curves, "field")

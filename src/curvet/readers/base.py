@@ -1,0 +1,38 @@
+"""The Reader record: all that a log format has to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..run import Run
+
+
+def _one_file_one_unit(path: Path) -> Path:
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one log format is recognised and read.
+
+    Parameters
+    ----------
+    name : str
+        Key of the format, e.g. ``"tensorboard"``.
+    accepts : str
+        The files in words, for error messages: "TensorBoard event files (events.out.tfevents.*)".
+    matches : callable (path, head) -> bool
+        Decides by the name and the first bytes alone.
+    read : callable (paths) -> iterator of Run
+        Reads the files of one unit, sorted by name. Raises ReadError.
+    unit : callable (path) -> Path
+        Files with the same unit are one run (or one set of runs) and are read together.
+    """
+
+    name: str
+    accepts: str
+    matches: Callable[[Path, bytes], bool]
+    read: Callable[[Sequence[Path]], Iterator[Run]]
+    unit: Callable[[Path], Path] = _one_file_one_unit

@@ -1,0 +1,34 @@
+"""Lightning's CSVLogger: version_N/metrics.csv, training and validation in rows of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..run import Run
+from .base import Reader
+from .table import read_table
+from .text import head_lines
+
+
+def _matches(path: Path, head: bytes) -> bool:
+    header = {cell.strip() for cell in next(iter(head_lines(head)), "").split(",")}
+    return path.name == "metrics.csv" and {"epoch", "step"} <= header
+
+
+def _unit(path: Path) -> Path:
+    return path.parent
+
+
+def _read(paths: Sequence[Path]) -> Iterator[Run]:
+    for path in paths:
+        yield from read_table(path)
+
+
+READER = Reader(
+    name="lightning_csv",
+    accepts="Lightning's metrics.csv",
+    matches=_matches,
+    read=_read,
+    unit=_unit,
+)

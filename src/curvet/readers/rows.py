@@ -1,0 +1,173 @@
+"""Rows of a log, gathered by column: where the readers of tables agree on what a step is."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..run import Curve
+
+# What counts the steps, best first. An epoch is the last choice: a log with both counts more
+# finely by the other.
+STEP_NAMES = (
+    "step",
+    "globalstep",
+    "trainerglobalstep",
+    "iteration",
+    "iter",
+    "it",
+    "iterations",
+    "iters",
+    "steps",
+    "trainingstep",
+    "trainstep",
+    "numupdates",
+    "update",
+    "updates",
+    "batch",
+    "epoch",
+    "epochs",
+)
+_EPOCHS = ("epoch", "epochs")
+RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
+TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
+VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
+
+
+def plain(name: str) -> str:
+    """Write a column name in the one form in which names are compared.
+
+    Examples
+    --------
+    >>> plain(" Global_Step"), plain("trainer/global_step")
+    ('globalstep', 'trainerglobalstep')
+    """
+    return re.sub(r"[\s_\-./]+", "", name).casefold()
+
+
+def step_rank(name: str) -> int | None:
+    """Tell how good a step a column is (0 is best), or None where it is none."""
+    form = plain(name)
+    return STEP_NAMES.index(form) if form in STEP_NAMES else None
+
+
+class Rows:
+    """Columns of numbers with gaps, filled row by row.
+
+    A cell that is not added was not logged in that row; NaN that is added is kept.
+
+    Examples
+    --------
+    >>> rows = Rows()
+    >>> rows.add([("step", 10), ("loss", 2.0)])
+    >>> rows.add([("step", 20), ("val_loss", 2.5)])
+    >>> {tag: curve.step.tolist() for tag, curve in rows.curves().items()}
+    {'loss': [10.0], 'val_loss': [20.0]}
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._columns: dict[str, tuple[array[int], array[float]]] = {}
+
+    def add(self, cells: Iterable[tuple[str, float]]) -> None:
+        """Append one row of (column, number)."""
+        for name, cell in cells:
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = (array("q"), array("d"))
+            column[0].append(self.length)
+            column[1].append(cell)
+        self.length += 1
+
+    def nan_for_blank_tails(self) -> None:
+        """Read a column that stays blank after a full start as NaN to the end.
+
+        pandas writes NaN as a blank, so a diverged loss ends like that. It is told from "not
+        logged here" by three signs: the column is filled in every row up to a last one, at least
+        two rows follow (one may be a closing summary), and these hold nothing that the rows
+        before did not.
+        """
+        last = {name: rows[-1] for name, (rows, _) in self._columns.items()}
+        for name, (rows, cells) in self._columns.items():
+            end = len(rows)
+            if not 0 < end < self.length - 1 or last[name] != end - 1:
+                continue
+            if any(end <= other[0] for other, _ in self._columns.values()):
+                continue  # another kind of row begins
+            rows.extend(range(end, self.length))
+            cells.extend([float("nan")] * (self.length - end))
+
+    def curves(self, *, unnamed: str | None = None) -> dict[str, Curve]:
+        """Make one curve a column, on the steps of the best step column.
+
+        Parameters
+        ----------
+        unnamed : str, optional
+            A first column without a name: the steps, if no other column is.
+
+        Returns
+        -------
+        dict of tag to Curve
+            Without the step column. Rows are counted 0, 1, 2, ... where there is none.
+        """
+        chosen = self._step_column(unnamed)
+        steps = (
+            np.arange(self.length, dtype=np.float64)
+            if chosen is None
+            else _carried(self._dense(chosen))
+        )  # (rows,)
+        return {
+            name: Curve(name, steps[_indices(rows)], np.array(cells, dtype=np.float64))
+            for name, (rows, cells) in self._columns.items()
+            if name not in (chosen, unnamed)
+        }
+
+    def _dense(self, name: str) -> NDArray[np.float64]:
+        rows, cells = self._columns[name]
+        dense = np.full(self.length, np.nan)
+        dense[_indices(rows)] = np.array(cells, dtype=np.float64)
+        dense[~np.isfinite(dense)] = np.nan
+        return dense  # (rows,)
+
+    def _step_column(self, unnamed: str | None) -> str | None:
+        ranked = sorted(
+            (rank, name) for name in self._columns if (rank := step_rank(name)) is not None
+        )
+        names = [name for _, name in ranked]
+        if unnamed in self._columns:
+            names.append(unnamed)
+        # Two counters in one log: the one with fewer gaps, then the finer one.
+        names.sort(key=lambda name: int(np.isnan(self._dense(name)).sum()))
+        epochs = [name for name in names if plain(name) in _EPOCHS]
+        for name in names:
+            if name in epochs or not epochs:
+                return name
+            if not _counts_inside(self._dense(name), self._dense(epochs[0])):
+                return name
+            return None  # both start again: only the row number grows
+        return None
+
+
+def _counts_inside(inner: NDArray[np.float64], epoch: NDArray[np.float64]) -> bool:
+    """Tell whether a counter starts again with every new epoch, and only then."""
+    both = np.isfinite(inner) & np.isfinite(epoch)
+    back = np.diff(inner[both]) < 0
+    new = np.diff(epoch[both]) > 0
+    return bool(back.any() and not (back & ~new).any())
+
+
+def _carried(dense: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fill gaps with the last number before them (at the start: with the first number)."""
+    known = np.flatnonzero(np.isfinite(dense))
+    if len(known) == 0:
+        return np.arange(len(dense), dtype=np.float64)
+    place = np.searchsorted(known, np.arange(len(dense)), side="right") - 1
+    return dense[known[np.maximum(place, 0)]]  # (rows,)
+
+
+def _indices(rows: array[int]) -> NDArray[np.int64]:
+    return np.array(rows, dtype=np.int64)

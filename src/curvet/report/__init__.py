@@ -1,0 +1,1 @@
+"""Diagnosis -> something to look at: text, JSON, CSV or a picture."""

@@ -1,0 +1,297 @@
+"""Runs and their diagnoses -> a picture: the curves, the verdicts, and where they show.
+
+Legible in black and white and to the colour-blind: Okabe and Ito's colours, and a line style
+of its own for each series.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CurvetError
+from ..roles import assign
+from .as_text import clean, fact_to_text, percent, title_of, verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..diagnosis import Diagnosis
+    from ..run import Curve, Run
+
+    Pair = tuple[Run, Diagnosis]
+
+MAX_PANELS = 64
+SUFFIXES = (".png", ".pdf", ".svg")
+N_COLUMNS = 4
+N_DRAWN = 2000  # bins of a long curve; a panel has fewer pixels than that
+N_BARS = 8
+HUGE = 1e100
+N_MARKS = 25
+NAME_LENGTH = 34
+
+_STYLES: dict[str, dict[str, Any]] = {
+    "loss": {"color": "#0072B2", "linestyle": "-", "linewidth": 1.3, "label": "training loss"},
+    "val": {"color": "#D55E00", "linestyle": "--", "linewidth": 1.3, "label": "validation loss"},
+    "grad_norm": {"color": "#AAAAAA", "linestyle": "-", "linewidth": 0.5, "label": "gradient norm"},
+}
+_EVIDENCE: dict[str, Any] = {"color": "black", "linestyle": "-.", "linewidth": 0.7, "alpha": 0.7}
+_NUMBER: dict[str, Any] = {
+    "fontsize": 7,
+    "horizontalalignment": "center",
+    "bbox": {"boxstyle": "round,pad=0.2", "facecolor": "white", "linewidth": 0.5},
+}
+_LEGEND = (*(style["label"] for style in _STYLES.values()), "NaN or inf", "measured step")
+_FAULTY, _OTHER = "#D55E00", "#BBBBBB"
+
+
+def draw(pairs: Sequence[Pair], path: Path, n_runs: int | None = None) -> None:
+    """Draw runs with their verdicts: one large, several as a grid of small panels.
+
+    Parameters
+    ----------
+    pairs : sequence of (Run, Diagnosis)
+        At least one; the first 64 are drawn.
+    path : Path
+        Ends in .png, .pdf or .svg; its folder is made.
+    n_runs : int, optional
+        How many runs there are, if more than `pairs`; the picture then says so.
+
+    Raises
+    ------
+    CurvetError
+        No runs, or an ending that is no picture's.
+    """
+    check_suffix(path)
+    if not pairs:
+        raise CurvetError(f"{path}: there is no diagnosed run to draw")
+    total = max(len(pairs), n_runs or 0)
+    # Names may hold letters that the font lacks: boxes are better than a warning for each.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure = _single(*pairs[0]) if total == 1 else _grid(pairs[:MAX_PANELS], total)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file name whose ending is no picture's, before any work is done.
+
+    Raises
+    ------
+    CurvetError
+        The ending is none of .png, .pdf and .svg.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise CurvetError(f"{path}: a picture's name must end in one of {', '.join(SUFFIXES)}")
+
+
+def _grid(pairs: Sequence[Pair], total: int) -> Figure:
+    from matplotlib.figure import Figure
+
+    n_columns = min(N_COLUMNS, len(pairs))
+    n_rows = math.ceil(len(pairs) / n_columns)
+    width, height = 3.6 * n_columns, 2.5 * n_rows + 0.7
+    figure = Figure(figsize=(width, height))
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
+    for panel in panels[len(pairs) :]:
+        panel.set_axis_off()
+    handles: dict[str, Any] = {}
+    for panel, (run, diagnosis) in zip(panels, pairs, strict=False):
+        handles |= _curves(panel, run, diagnosis)
+        _title(panel, _shorten(run.id), _headline(diagnosis), fontsize=8)
+        panel.tick_params(which="both", labelsize=6)
+    labels = [label for label in _LEGEND if label in handles]
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="lower center",
+        ncols=len(labels),
+        fontsize=8,
+        frameon=False,
+    )
+    if total > len(pairs):
+        note = f"{len(pairs)} of {total} runs"
+        figure.text(0.99, 0.1 / height, note, ha="right", va="bottom", fontsize=8)
+    figure.subplots_adjust(
+        left=0.5 / width,
+        right=1 - 0.4 / width,
+        bottom=0.6 / height,
+        top=1 - 0.5 / height,
+        wspace=0.28,
+        hspace=0.5,
+    )
+    return figure
+
+
+def _single(run: Run, diagnosis: Diagnosis) -> Figure:
+    from matplotlib.figure import Figure
+
+    facts = [
+        _shorten(f"{number}. {fact_to_text(fact)}", 150)
+        for number, fact in enumerate(diagnosis.evidence, start=1)
+    ]
+    height = 4.8 + 0.2 * len(facts)
+    figure = Figure(figsize=(12, height))
+    panel, bars = figure.subplots(1, 2, gridspec_kw={"width_ratios": [2.4, 1]})
+    handles = _curves(panel, run, diagnosis, numbered=True)
+    labels = [label for label in _LEGEND if label in handles]
+    panel.legend([handles[label] for label in labels], labels, fontsize=8, framealpha=0.8)
+    panel.set_xlabel("step, as logged")
+    panel.set_ylabel("loss")
+    panel.tick_params(which="both", labelsize=8)
+    _title(panel, _shorten(run.id, 70), _headline(diagnosis), fontsize=11)
+    _probabilities(bars, diagnosis)
+    figure.text(0.06, 0.12 / height, "\n".join(facts), va="bottom", fontsize=8, parse_math=False)
+    figure.subplots_adjust(
+        left=0.06,
+        right=0.93,
+        bottom=(0.7 + 0.2 * len(facts)) / height,
+        top=1 - 0.75 / height,
+        wspace=0.62,
+    )
+    return figure
+
+
+def _probabilities(axes: Axes, diagnosis: Diagnosis) -> None:
+    ranked = sorted(diagnosis.probabilities.items(), key=lambda item: -item[1])[:N_BARS]
+    if not ranked:
+        axes.set_axis_off()
+        return
+    bars = axes.barh(
+        [title_of(key) for key, _ in ranked],
+        [probability for _, probability in ranked],
+        color=[_FAULTY if key == diagnosis.cause else _OTHER for key, _ in ranked],
+        edgecolor="black",
+        linewidth=0.6,
+    )
+    axes.bar_label(bars, [percent(probability) for _, probability in ranked], padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.15)
+    axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("probability of each cause", fontsize=9)
+
+
+def _curves(
+    axes: Axes, run: Run, diagnosis: Diagnosis, *, numbered: bool = False
+) -> dict[str, Any]:
+    """Draw the curves of one run and return what the legend needs, by label."""
+    channels = assign(run)
+    handles: dict[str, Any] = {}
+    if channels.grad_norm is not None:
+        twin = axes.twinx()
+        handles |= _line(twin, channels.grad_norm, "grad_norm")
+        _scale(twin, [channels.grad_norm])
+        twin.tick_params(which="both", labelsize=6, colors="#777777")
+        axes.set_zorder(twin.get_zorder() + 1)  # the losses stay in front
+        axes.patch.set_visible(False)
+    losses = [curve for curve in (channels.loss, channels.val) if curve is not None]
+    handles |= _line(axes, channels.loss, "loss")
+    if channels.val is not None:
+        handles |= _line(axes, channels.val, "val")
+    _scale(axes, losses)
+    for role, curve in zip(("loss", "val"), losses, strict=False):
+        handles |= _nonfinite(axes, curve, role)
+    for number, fact in enumerate(diagnosis.evidence, start=1):
+        for step in fact.steps[:1] + fact.steps[1:][-1:]:  # one step, or first and last
+            if not math.isfinite(step):
+                continue
+            handles["measured step"] = axes.axvline(step, **_EVIDENCE)
+            if numbered:
+                axes.text(step, 0.02, str(number), transform=axes.get_xaxis_transform(), **_NUMBER)
+    return handles
+
+
+def _line(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
+    step, value = _thin(curve)
+    style = _STYLES[role] | ({"marker": "o", "markersize": 3} if len(value) < 3 else {})
+    return {style["label"]: axes.plot(step, value, **style)[0]}
+
+
+def _nonfinite(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
+    """Mark the steps of NaN and infinite values at the top of the panel."""
+    steps = curve.step[~np.isfinite(curve.value) & np.isfinite(curve.step)]
+    if not len(steps):
+        return {}
+    steps = steps[:: math.ceil(len(steps) / N_MARKS)]
+    marks = axes.plot(
+        steps,
+        np.full(len(steps), 0.96),
+        transform=axes.get_xaxis_transform(),
+        marker="x",
+        markersize=4,
+        linestyle="none",
+        color=_STYLES[role]["color"],
+    )
+    return {"NaN or inf": marks[0]}
+
+
+def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Take a log axis where the values are positive and span more than a factor of ten."""
+    from matplotlib.ticker import LogLocator
+
+    values = np.concatenate([_thin(curve)[1] for curve in curves])
+    if not len(values) or values.min() < 1 / HUGE or values.max() <= 10 * values.min():
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    if values.max() < 1000 * values.min():  # few powers of ten: label steps between them, too
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+        axes.yaxis.set_minor_formatter("{x:g}")
+    else:
+        axes.yaxis.set_minor_formatter("")
+
+
+def _thin(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Keep lowest and highest value of each bin of a long curve, so that no spike is lost.
+
+    Returns
+    -------
+    step, value : arrays of shape (m,), m at most about 2 * N_DRAWN
+        Non-finite values are left out; what no axis can hold is drawn at +-1e100.
+    """
+    finite = np.isfinite(curve.value) & np.isfinite(curve.step)
+    step, value = curve.step[finite], curve.value[finite].clip(-HUGE, HUGE)
+    if len(value) <= 2 * N_DRAWN:
+        return step, value
+    kept: list[int] = []
+    for members in np.array_split(np.arange(len(value)), N_DRAWN):
+        lowest, highest = members[value[members].argmin()], members[value[members].argmax()]
+        kept += sorted({int(lowest), int(highest)})
+    return step[kept], value[kept]
+
+
+def _headline(diagnosis: Diagnosis) -> str:
+    sure = "" if diagnosis.probability is None else f", {percent(diagnosis.probability)}"
+    return verdict(diagnosis) + sure
+
+
+def _title(axes: Axes, name: str, headline: str, fontsize: float) -> None:
+    # A dollar sign in a run's name starts no formula.
+    axes.set_title(headline, fontsize=fontsize, fontweight="bold", parse_math=False)
+    axes.annotate(
+        name,
+        (0.5, 1),
+        xytext=(0, 1.6 * fontsize + 6),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="center",
+        fontsize=fontsize,
+        parse_math=False,
+    )
+
+
+def _shorten(text: str, length: int = NAME_LENGTH) -> str:
+    """Leave out the middle of a long name: both ends tell runs apart."""
+    text = clean(text)
+    half = (length - 3) // 2
+    return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"

@@ -1,0 +1,293 @@
+"""Logged tag -> training loss, validation loss, gradient norm, learning rate.
+
+Tags are compared by their words: case, "/", "-", "_", "." and spaces make no difference. Among
+several training losses the order is
+
+1. a total before the parts of a loss;
+2. one that says "train" before a bare "loss" (who logs both evaluates the first like the
+   validation loss) and either before the loss of single batches;
+3. the one with the most points, so ``train_loss_step`` before ``train_loss_epoch``;
+4. the one logged first.
+
+Parts without a total (box, cls, dfl) are added up if they stand on the same steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import NoLossError
+from .run import Curve, Run
+
+ACCEPTED = (
+    "loss, train/loss, train_loss, training_loss, Loss/train, total_loss, lm loss, "
+    "reduced_train_loss, epoch_loss, nll_loss, train/box_loss and other parts"
+)
+
+
+def _vocabulary(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_TRAIN = frozenset({"train", "training", "trn", "tr"})
+_VAL = {  # lower is better: a test set is the last choice
+    **dict.fromkeys(("val", "valid", "validation", "cv"), 0),
+    **dict.fromkeys(("eval", "evaluation"), 1),
+    **dict.fromkeys(("dev", "heldout", "holdout"), 2),
+    **dict.fromkeys(("test", "testing"), 3),
+}
+_LOSS = frozenset({"loss", "losses", "nll"})
+# Words that leave a loss a total.
+_PLAIN = _vocabulary(
+    "total lm reduced overall all combined sum main mean avg average averaged running iter "
+    "iteration global value scalar metrics metric logs log model set on for at of the end"
+)
+_COARSE, _FINE = frozenset({"epoch", "epochs"}), frozenset({"step", "steps"})
+_BATCH = frozenset({"batch", "minibatch", "mini", "microbatch", "micro"})
+# Words beside which "loss" is something else: a scale, a weight, a best value, a copy.
+_NO_LOSS = _vocabulary(
+    "final last scale scaler scaling weight weights coef coefficient lambda ratio time best "
+    "lowest min max std var variance diff delta gap change improvement count num number "
+    "samples vs ppl perplexity acc accuracy norm grad gradient rate percent threshold patience stop"
+)
+# Words of series that are never a loss, not even as the only one in a log.
+_OTHER = _NO_LOSS | _vocabulary(
+    "lr learning momentum acc accuracy accuracies top top1 top5 f1 fscore auc auroc map ap recall "
+    "precision iou dice bleu rouge wer cer psnr ssim r2 reward return score epoch step time "
+    "timestamp second seconds sec runtime memory mem gpu cpu mfu throughput tokens samples eta "
+    "date duration wall size id seed index index0 err error errors correct"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channels:
+    """The curves that a diagnosis is made from.
+
+    Parameters
+    ----------
+    loss : Curve
+        Training loss; a sum of parts carries all their tags, joined by " + ".
+    val, grad_norm, lr : Curve or None
+        Validation loss, gradient norm and learning rate, where they were logged.
+    """
+
+    loss: Curve
+    val: Curve | None
+    grad_norm: Curve | None
+    lr: Curve | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """What the words of one loss tag say."""
+
+    split: str  # "train", "val" or "" where the tag does not say
+    val_rank: int
+    part: str  # "" for a total
+    batch: bool
+    coarse: bool
+    total: bool
+    repeats: bool  # "train/train_loss": the mean over the run that Hugging Face adds
+
+
+def assign(run: Run) -> Channels:
+    """Decide which curve of a run is what.
+
+    Parameters
+    ----------
+    run : Run
+        Tags of any logger.
+
+    Returns
+    -------
+    Channels
+        With the curves as they are in the run.
+
+    Raises
+    ------
+    NoLossError
+        No curve that can be taken for the training loss, or parts of one that cannot be added.
+        A validation loss alone is no training loss.
+
+    Examples
+    --------
+    >>> run = Run("a", "", {tag: Curve.of(tag, [1.0]) for tag in ["acc", "loss", "val_loss", "lr"]})
+    >>> channels = assign(run)
+    >>> channels.loss.tag, channels.val.tag, channels.grad_norm, channels.lr.tag
+    ('loss', 'val_loss', None, 'lr')
+    """
+    curves = [curve for curve in run.curves.values() if len(curve) > 0]
+    losses = [(curve, loss) for curve in curves if (loss := _loss(curve.tag)) is not None]
+    train = [(curve, loss) for curve, loss in losses if loss.split != "val"]
+    val = [(curve, loss) for curve, loss in losses if loss.split == "val"]
+    totals = [(curve, loss) for curve, loss in train if not loss.part]
+    parts: tuple[str, ...] = ()
+    if totals:
+        best = _best_total(totals)
+    elif train:
+        best, parts = _added(run, train)
+    else:
+        best = _only_series(run, curves, val)
+    return Channels(
+        loss=best,
+        val=_validation([(curve, loss) for curve, loss in val if curve is not best], parts),
+        grad_norm=_least(curves, _grad_norm_order),
+        lr=_least(curves, _lr_order),
+    )
+
+
+def words(tag: str) -> tuple[str, ...]:
+    """Split a tag into its words.
+
+    Examples
+    --------
+    >>> words("Loss/train"), words("valLoss"), words("lr-AdamW/pg1")
+    (('loss', 'train'), ('val', 'loss'), ('lr', 'adam', 'w', 'pg1'))
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", tag)
+    joined = {"trainloss": "train loss", "valloss": "val loss", "testloss": "test loss"}
+    plain = [w for w in re.split(r"[\W_]+", spaced.casefold()) if w]
+    return tuple(" ".join(joined.get(word, word) for word in plain).split())
+
+
+def _loss(tag: str) -> _Loss | None:
+    """Read a tag as the name of a loss, or None where it is none."""
+    found = words(tag)
+    if not _LOSS & set(found) or _NO_LOSS & set(found):
+        return None
+    last = max(place for place, word in enumerate(found) if word in _LOSS)
+    # The split nearest before the last "loss" decides ("eval/train_loss" is a training loss).
+    splits = [w for w in found[last::-1] if w in _TRAIN or w in _VAL]
+    splits += [w for w in found[last:] if w in _TRAIN or w in _VAL]
+    split = "" if not splits else "train" if splits[0] in _TRAIN else "val"
+    known = _TRAIN | set(_VAL) | _LOSS | _PLAIN | _COARSE | _FINE | _BATCH
+    return _Loss(
+        split=split,
+        val_rank=_VAL.get(splits[0], 0) if splits else 0,
+        part=" ".join(word for word in found if word not in known),
+        batch=bool(_BATCH & set(found)),
+        coarse=bool(_COARSE & set(found)),
+        total=bool({"total", "overall", "combined"} & set(found)),
+        repeats=sum(word in _TRAIN for word in found) > 1 and found[-1] in _LOSS,
+    )
+
+
+def _best_total(totals: list[tuple[Curve, _Loss]]) -> Curve:
+    # One point beside whole curves is a summary ("train_loss" at the end of a run).
+    lasting = [candidate for candidate in totals if len(candidate[0]) > 1] or totals
+    return min(lasting, key=_train_order)[0]
+
+
+def _train_order(candidate: tuple[Curve, _Loss]) -> tuple[bool, bool, bool, bool, bool, int]:
+    curve, loss = candidate
+    nll = "nll" in words(curve.tag)  # fairseq logs it beside the loss that is trained
+    return loss.batch, loss.repeats, loss.split != "train", nll, not loss.total, -len(curve)
+
+
+def _val_order(candidate: tuple[Curve, _Loss]) -> tuple[int, bool, bool, int]:
+    curve, loss = candidate
+    fine = loss.batch or bool(_FINE & set(words(curve.tag)))
+    return loss.val_rank, fine, not loss.total, -len(curve)
+
+
+def _added(run: Run, train: list[tuple[Curve, _Loss]]) -> tuple[Curve, tuple[str, ...]]:
+    """Add up the parts of a loss."""
+    if any(loss.split == "train" for _, loss in train):
+        train = [(curve, loss) for curve, loss in train if loss.split == "train"]
+    parts = _by_part(sorted(train, key=_train_order))
+    chosen = list(parts.values())
+    curves = [curve for curve, _ in train if curve in chosen]  # in the order of the log
+    if (total := _sum(curves)) is None:
+        raise NoLossError(
+            f"{run.id}: found parts of a loss on different steps ({_some(c.tag for c in curves)}) "
+            "and no total; log their sum as train/loss"
+        )
+    return total, tuple(parts)
+
+
+def _validation(val: list[tuple[Curve, _Loss]], parts: tuple[str, ...]) -> Curve | None:
+    """Choose the total, or the sum of the parts that the training loss was made of."""
+    totals = [candidate for candidate in val if not candidate[1].part]
+    if totals and not parts:
+        return min(totals, key=_val_order)[0]
+    for rank in sorted({loss.val_rank for _, loss in val}):
+        same = [(curve, loss) for curve, loss in val if loss.val_rank == rank]
+        by_part = _by_part(sorted(same, key=_val_order))
+        if parts and set(parts) <= set(by_part):
+            return _sum([by_part[part] for part in parts])
+    if totals:
+        return min(totals, key=_val_order)[0]
+    return val[0][0] if len(val) == 1 and not parts else None
+
+
+def _by_part(candidates: list[tuple[Curve, _Loss]]) -> dict[str, Curve]:
+    """Keep the first curve of each part."""
+    parts: dict[str, Curve] = {}
+    for curve, loss in candidates:
+        parts.setdefault(loss.part, curve)
+    return parts
+
+
+def _sum(curves: list[Curve]) -> Curve | None:
+    """Add curves on the same steps; None where the steps differ."""
+    first = curves[0]
+    if len(curves) == 1:
+        return first
+    if not all(np.array_equal(curve.step, first.step) for curve in curves):
+        return None
+    value = np.sum([curve.value for curve in curves], axis=0)  # (n,)
+    return Curve(" + ".join(curve.tag for curve in curves), first.step, value)
+
+
+def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) -> Curve:
+    """Take the one series of a log that names no loss, unless it is known to be another thing."""
+    others = [curve for curve in curves if not _OTHER & set(words(curve.tag))]
+    if len(others) == 1 and not val:
+        return others[0]
+    found = _some(curve.tag for curve in curves) or "no series with a point"
+    only = "only a validation loss" if val else "no training loss"
+    raise NoLossError(f"{run.id}: {only} among {found}; accepted names: {ACCEPTED}")
+
+
+def _lr_order(curve: Curve) -> tuple[int, int] | None:
+    found = words(curve.tag)
+    if {"learning", "rate"} <= set(found):
+        extra = set(found) - {"learning", "rate"}
+    elif "lr" in found:
+        extra = set(found) - {"lr"}
+    else:
+        return None
+    if extra & (_NO_LOSS | {"decay", "multiplier", "mult", "factor"} | _LOSS):
+        return None
+    return len(extra - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH), -len(curve)
+
+
+def _grad_norm_order(curve: Curve) -> tuple[int, int] | None:
+    found = set(words(curve.tag))
+    joined = {"gnorm", "gradnorm"} & found
+    if not joined and not (
+        {"norm"} <= found and {"grad", "gradient", "gradients", "grads"} & found
+    ):
+        return None
+    named = {"gnorm", "gradnorm", "norm", "grad", "gradient", "gradients", "grads"}
+    neutral = {"l2", "2", "0", "pre", "before", "unclipped", "optim", "optimizer", "clip"}
+    extra = found - named - neutral - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH
+    if extra - {"clipped", "post", "after", "clipping"}:
+        return None  # the norm of one layer, or something counted about norms
+    return len(extra), -len(curve)
+
+
+def _least(
+    curves: Iterable[Curve], order: Callable[[Curve], tuple[int, int] | None]
+) -> Curve | None:
+    ranked = [(rank, curve) for curve in curves if (rank := order(curve)) is not None]
+    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
+
+def _some(tags: Iterable[str]) -> str:
+    listed = list(tags)
+    return ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")

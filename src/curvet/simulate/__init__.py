@@ -1,0 +1,1 @@
+"""Real trainings of tiny nets, many side by side, each with one injected cause."""

@@ -1,0 +1,126 @@
+"""Corpus -> bundle: fit, calibrate on unseen bases, score on others, save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .bundle import save_bundle
+from .calibrate import Calibration, conformal_quantile, fit_combination
+from .causes import CAUSES
+from .classifiers import CLASSIFIERS, Classifier, Inputs
+from .classifiers.base import without
+from .classifiers.cnn import DROP
+from .evaluate import score_views
+from .labelled import Labelled, corpus_seed, load_labelled, split
+from .standardise import OPTIONAL
+
+COVERAGE = 0.9
+COPIES = 2
+"""Times that each run stands in the table, each with channels dropped anew."""
+
+
+def drop_channels(inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """Take optional channels away at random, as real logs lack them."""
+    for channel in OPTIONAL:
+        inputs = without(inputs, channel, rng.random(len(inputs)) < DROP[channel])
+    return inputs
+
+
+def train(
+    corpus: Path,
+    out: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Train a predictor on a corpus and save it as a bundle.
+
+    Parameters
+    ----------
+    corpus : Path
+        Written by `simulate.corpus.simulate`.
+    out : Path
+        Folder of the bundle.
+    seed : int
+        Same corpus and seed, same bundle.
+    progress : callable (done, total)
+        In hundredths.
+
+    Raises
+    ------
+    CorpusError
+        No corpus, or one too small to calibrate on unseen bases.
+    """
+    progress(0, 100)
+    labelled = load_labelled(corpus)
+    fit, held, test = split(labelled, seed)
+    progress(10, 100)
+    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(80 * done), 100))
+    calibration = calibrate(classifiers, held, seed)
+    progress(95, 100)
+    made = {
+        "corpus": {
+            "seed": corpus_seed(corpus),
+            "runs": len(labelled.y),
+            "rounds": len(np.unique(labelled.group)),
+            "causes": {k: int((labelled.y == i).sum()) for i, k in enumerate(CAUSES)},
+        },
+        "seed": seed,
+        "command": f"curvet train --corpus {corpus.name} --out {out.name} --seed {seed}",
+        "scores": _scores(classifiers, calibration, test),
+    }
+    save_bundle(out, list(CAUSES), classifiers, calibration, made)
+    progress(100, 100)
+
+
+def fit_classifiers(
+    fit: Labelled, seed: int, progress: Callable[[float], None]
+) -> list[Classifier]:
+    """Fit every classifier; the CNN drops channels itself, anew in each batch."""
+    rng = np.random.default_rng(seed)
+    classifiers: list[Classifier] = []
+    for number, kind in enumerate(CLASSIFIERS):
+        classifier = kind()
+        inputs, y, weight = fit.inputs, fit.y, fit.weight
+        if classifier.name == "tabular":
+            copies = [drop_channels(inputs, rng) for _ in range(COPIES)]
+            inputs = Inputs(
+                np.concatenate([c.table for c in copies]), np.concatenate([c.image for c in copies])
+            )
+            y, weight = np.tile(y, COPIES), np.tile(weight, COPIES)
+
+        def advance(done: int, total: int, number: int = number) -> None:
+            progress((number + done / total) / len(CLASSIFIERS))
+
+        classifiers.append(classifier.fit(inputs, y, weight, len(CAUSES), seed, advance))
+    return classifiers
+
+
+def calibrate(classifiers: Sequence[Classifier], held: Labelled, seed: int) -> Calibration:
+    """Fit combination and temperature on one half of unseen rounds, the set on the other."""
+    rng = np.random.default_rng((seed, 1))
+    groups = rng.permutation(np.unique(held.group))
+    first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
+    inputs, weight = drop_channels(held.inputs, rng), held.weight
+    raw = [classifier.predict_proba(inputs) for classifier in classifiers]
+    weights, temperature = fit_combination([p[first] for p in raw], held.y[first], weight[first])
+    combined = Calibration(weights, temperature, 0.0, COVERAGE).combine(raw)
+    rest = ~first if (~first).any() else first
+    quantile = conformal_quantile(combined[rest], held.y[rest], weight[rest], COVERAGE)
+    return Calibration(weights, temperature, quantile, COVERAGE)
+
+
+def _scores(
+    classifiers: Sequence[Classifier], calibration: Calibration, test: Labelled
+) -> dict[str, Any]:
+    return score_views(
+        lambda inputs: calibration.combine([c.predict_proba(inputs) for c in classifiers]),
+        calibration,
+        test.inputs,
+        test.y,
+        test.weight,
+        list(CAUSES),
+    )

@@ -1,0 +1,101 @@
+"""The pages name what there is, and what they name is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from curvet.causes import CAUSES
+from curvet.cli import main
+from curvet.readers import READERS
+
+PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def table(name: str) -> list[str]:
+    """Rows of the README between two comments."""
+    block = README.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
+    return block.strip().splitlines()
+
+
+def examples() -> list[str]:
+    """Calls of curvet in the README and in the help texts."""
+    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README, re.MULTILINE)
+    epilogs = [command.epilog or "" for command in [main, *main.commands.values()]]
+    helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
+    return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]
+
+
+def test_the_readme_starts_with_setting_up() -> None:
+    first = re.search(r"```console\n(.*?)```", README, re.DOTALL)
+    assert first is not None
+    assert first[1].startswith("$ make demo")
+    assert "$ make test" in first[1]
+
+
+def test_every_command_is_in_the_readme() -> None:
+    for name in main.commands:
+        assert f"curvet {name}" in README
+
+
+def test_every_cause_is_in_the_readme() -> None:
+    assert table("causes") == [
+        f"| `{cause.key}` | {cause.title} | {cause.sign} |" for cause in CAUSES.values()
+    ]
+
+
+def test_every_reader_is_in_the_readme() -> None:
+    assert table("readers") == [f"| `{reader.name}` | {reader.accepts} |" for reader in READERS]
+
+
+@pytest.mark.parametrize("call", examples())
+def test_examples_parse(call: str) -> None:
+    _, *words = shlex.split(call)
+    name, command, rest = main.resolve_command(click.Context(main), words)
+    assert command is not None
+    command.make_context(name, list(rest))  # raises on an unknown option or a missing one
+
+
+def test_python_examples_compile() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        ast.parse(block)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str, root: Path) -> None:
+    text = (root / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert "://" in target or (root / target).exists(), f"{page}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_files_exist(page: str, root: Path) -> None:
+    text = (root / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:scripts|src|data|models|tests)/[\w./]+)`", text):
+        assert (root / name).exists(), f"{page}: {name}"
+
+
+def test_make_targets_of_the_pages_exist(root: Path) -> None:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    for page in PAGES:
+        for target in re.findall(r"make (demo|test|model|clean)\b", (root / page).read_text()):
+            assert f"\n{target}:" in makefile
+
+
+def test_the_lock_covers_the_dependencies(root: Path) -> None:
+    import tomllib
+
+    locked = set(re.findall(r"^([\w.-]+)==", (root / "constraints.txt").read_text(), re.MULTILINE))
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    assert {re.split(r"[\[<>=!~ ]", name)[0].replace("-", "_").lower() for name in wanted} <= {
+        name.replace("-", "_").lower() for name in locked
+    }

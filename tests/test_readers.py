@@ -1,0 +1,754 @@
+"""Every reader, by the logs in archives/<reader>/<case>/ and by what goes wrong with logs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import curvet.readers
+from curvet.errors import ReadError, UnknownFormatError
+from curvet.readers import READERS, json_table, read, tensorboard, text
+from curvet.roles import assign
+from curvet.run import Run
+
+ARCHIVES = Path(__file__).parent / "archives"
+CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
+HELPERS = {"base", "describe", "layout", "protobuf", "rows", "text", "walk"}  # read no format
+
+
+def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
+    errors: list[ReadError] = []
+    return list(read(path, on_error=errors.append)), errors
+
+
+def one(path: Path) -> Run:
+    (run,) = read(path)
+    return run
+
+
+def log(folder: Path) -> Path:
+    """The case without what the test expects of it."""
+    (entry,) = (path for path in folder.iterdir() if path.name != "expected.json")
+    return entry
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def same(a: Run, b: Run) -> bool:
+    return (a.id, a.source, a.format, list(a.curves)) == (
+        b.id,
+        b.source,
+        b.format,
+        list(b.curves),
+    ) and all(
+        np.array_equal(a.curves[tag].step, b.curves[tag].step, equal_nan=True)
+        and np.array_equal(a.curves[tag].value, b.curves[tag].value, equal_nan=True)
+        for tag in a.curves
+    )
+
+
+# --- the registry ---------------------------------------------------------------------------
+
+
+def test_registry_and_files_agree() -> None:
+    files = {path.stem for path in Path(curvet.readers.__file__).parent.glob("*.py")}
+    names = [reader.name for reader in READERS]
+    assert len(set(names)) == len(names)
+    assert set(names) == files - HELPERS - {"__init__"}
+
+
+def test_every_reader_has_a_case_and_every_case_a_reader() -> None:
+    assert {case.parent.name for case in CASES} == {reader.name for reader in READERS}
+
+
+def test_the_general_formats_come_last() -> None:
+    names = [reader.name for reader in READERS]
+    assert names[-3:] == ["json_table", "table", "text_log"]
+
+
+# --- the archives ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+class TestArchive:
+    def test_reads_what_the_tool_wrote(self, case: Path) -> None:
+        expected = json.loads((case / "expected.json").read_text())["runs"]
+        runs = list(read(log(case)))
+        assert [run.id for run in runs] == [_below(entry["id"], log(case)) for entry in expected]
+        for run, entry in zip(runs, expected, strict=True):
+            assert run.format == case.parent.name
+            for tag, curve in entry["curves"].items():
+                np.testing.assert_allclose(run.curves[tag].step, curve["step"], rtol=1e-3)
+                np.testing.assert_allclose(run.curves[tag].value, curve["value"], rtol=1e-6)
+            channels = assign(run)
+            found = {
+                role: None if (curve := getattr(channels, role)) is None else curve.tag
+                for role in entry["roles"]
+            }
+            assert found == entry["roles"]
+
+    def test_leaves_the_input_alone(self, case: Path, tmp_path: Path) -> None:
+        copy = tmp_path / log(case).name
+        (shutil.copytree if log(case).is_dir() else shutil.copy)(log(case), copy)
+        files = [copy] if copy.is_file() else sorted(p for p in copy.rglob("*") if p.is_file())
+        before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in files]
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        list(read(copy))
+        assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in files] == before
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o755)
+
+    def test_says_the_same_twice(self, case: Path) -> None:
+        first, second = list(read(log(case))), list(read(log(case)))
+        assert len(first) == len(second)
+        assert all(same(a, b) for a, b in zip(first, second, strict=True))
+
+    def test_survives_a_cut_at_the_end(self, case: Path, tmp_path: Path) -> None:
+        """Cut off anywhere in the last quarter, a log gives a clear error or its first values."""
+        source = log(case)
+        if source.is_dir():
+            source = sorted(path for path in source.rglob("*") if path.is_file())[-1]
+        content = source.read_bytes()
+        whole = {run.id: run for run in read(source)}
+        for size in range(len(content) * 3 // 4, len(content), max(1, len(content) // 40)):
+            cut = write(tmp_path / str(size) / source.parent.name / source.name, content[:size])
+            runs, _ = runs_of(cut)
+            for run in runs:
+                for tag, curve in run.curves.items():
+                    if run.id in whole and tag in whole[run.id].curves:
+                        value = whole[run.id].curves[tag].value[: len(curve)]
+                        np.testing.assert_array_equal(curve.value[:-1], value[:-1])
+
+
+def _below(run_id: str, entry: Path) -> str:
+    """Run ids of a folder are below it."""
+    return run_id.removeprefix(f"{entry.name}/") if entry.is_dir() else run_id
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "log"])
+def test_results_that_are_no_numbers_are_kept(tmp_path: Path, suffix: str, value: float) -> None:
+    form = {
+        "csv": "step,loss\n0,2.0\n1,{}\n2,1.0\n",
+        "jsonl": '{{"step": 0, "loss": 2}}\n{{"step": 1, "loss": {}}}\n{{"step": 2, "loss": 1}}\n',
+        "log": "step 0: loss 2.0\nstep 1: loss {}\nstep 2: loss 1.0\n",
+    }[suffix]
+    written = json.dumps(value) if suffix == "jsonl" else str(value)
+    content = form.replace("{{", "{").replace("}}", "}").replace("{}", written)
+    run = one(write(tmp_path / f"a.{suffix}", content))
+    np.testing.assert_array_equal(run.curves["loss"].value, [2.0, value, 1.0])
+
+
+# --- folders --------------------------------------------------------------------------------
+
+
+def test_a_folder_is_read_in_order_and_hidden_files_are_not(tmp_path: Path) -> None:
+    for name in ("b/log.csv", "a/log.csv", "c.csv", ".hidden/log.csv", "a/.log.csv"):
+        write(tmp_path / name, "step,loss\n0,1.0\n")
+    assert [run.id for run in read(tmp_path)] == ["a/log.csv", "b/log.csv", "c.csv"]
+
+
+def test_links_neither_loop_nor_double(tmp_path: Path) -> None:
+    write(tmp_path / "runs/one/log.csv", "step,loss\n0,1.0\n")
+    write(tmp_path / "elsewhere/log.csv", "step,loss\n0,2.0\n")
+    (tmp_path / "runs/one/up").symlink_to(tmp_path / "runs")
+    (tmp_path / "runs/all").symlink_to("/")
+    (tmp_path / "runs/latest").symlink_to(tmp_path / "runs/one")
+    (tmp_path / "runs/a.csv").symlink_to(tmp_path / "runs/one/log.csv")
+    (tmp_path / "runs/other").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "runs/gone").symlink_to(tmp_path / "nothing")
+    runs, errors = runs_of(tmp_path / "runs")
+    assert [run.id for run in runs] == ["one/log.csv", "other/log.csv"]
+    assert [str(error) for error in errors] == [
+        f"{tmp_path}/runs/gone: a link to a file that does not exist"
+    ]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "loss.csv")
+    _, errors = runs_of(tmp_path)
+    assert [error.found for error in errors] == ["a pipe"]
+
+
+def test_problems_are_raised_or_handed_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "step,loss\n0,1.0\n")
+    write(tmp_path / "b.png", b"\x89PNG\r\n\x1a\n\0\0")
+    write(tmp_path / "c.csv", "step,loss\n0,2.0\n")
+    runs = read(tmp_path)
+    assert next(runs).id == "a.csv"
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+        next(runs)
+    assert [run.id for run in runs_of(tmp_path)[0]] == ["a.csv", "c.csv"]
+
+
+def test_ids_are_unique_where_two_loggers_share_a_folder(tmp_path: Path) -> None:
+    shutil.copytree(ARCHIVES / "lightning_csv/trainer/lightning_logs", tmp_path / "logs")
+    events = next((ARCHIVES / "tensorboard/torch_resumed/run").iterdir())
+    shutil.copy(events, tmp_path / "logs/version_0")
+    assert sorted(run.id for run in read(tmp_path)) == [
+        "logs/version_0",
+        "logs/version_0#lightning_csv",
+    ]
+
+
+def test_the_last_checkpoint_counts(tmp_path: Path) -> None:
+    shutil.copytree(ARCHIVES / "trainer_state/huggingface/out", tmp_path / "out")
+    shutil.move(tmp_path / "out/checkpoint-30", tmp_path / "out/checkpoint-100")
+    run = one(tmp_path)
+    assert run.id == "out"
+    assert run.source.endswith("checkpoint-100/trainer_state.json")
+    assert run.curves["loss"].step.tolist() == [5, 10, 15, 20, 25, 30]
+    assert "train_loss" not in run.curves
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"log_history": [], "global_step": 0}', "a trainer state without any logged row"),
+        ('{"log_history": [{"train_runtime": 1, "train_loss": 2, "step": 5}]}', "any logged row"),
+        ('{"global_step": 0}', "JSON without a list log_history"),
+    ],
+)
+def test_a_trainer_state_without_rows(tmp_path: Path, content: str, found: str) -> None:
+    with pytest.raises(ReadError, match=found):
+        list(read(write(tmp_path / "trainer_state.json", content)))
+
+
+def test_an_algoperf_trial_is_one_run_beside_its_settings(tmp_path: Path) -> None:
+    rows = "global_step,grad_norm,loss,train/loss,validation/loss\n0,1.5,2.5,,\n1,,,2.4,2.6\n"
+    write(tmp_path / "trial_1/measurements.csv", rows)
+    write(tmp_path / "trial_1/eval_measurements.csv", "global_step,train/loss\n1,2.4\n")
+    write(tmp_path / "trial_1/hparams.json", '{"learning_rate": 0.1}')
+    (run,), (error,) = runs_of(tmp_path)
+    assert run.id == "trial_1/measurements.csv"
+    assert isinstance(error, UnknownFormatError)
+    assert assign(run).loss.tag == "train/loss"
+    alone = one(tmp_path / "trial_1/eval_measurements.csv")
+    assert alone.curves["train/loss"].value.tolist() == [2.4]
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "step", "value"),
+    [
+        ("loss\n3\n2\n", [0, 1], [3, 2]),
+        ("3\n2\n1\n", [0, 1, 2], [3, 2, 1]),
+        ("10,3\n20,2\n30,1\n", [10, 20, 30], [3, 2, 1]),
+        (",loss\n5,3\n6,2\n", [5, 6], [3, 2]),
+        (",step,loss\n0,5,3\n1,6,2\n", [5, 6], [3, 2]),
+        (" Step , loss \r\n 5 , 3 \r\n 6 , 2 \r\n", [5, 6], [3, 2]),
+        ('"step","loss"\n"5","3.0"\n"6","1,234.5"\n', [5, 6], [3, 1234.5]),
+        ("step,loss,\n5,3,\n6,2,\n", [5, 6], [3, 2]),
+        ("step,loss,acc\n5,3\n6,2,0.5\n", [5, 6], [3, 2]),
+        ("step,loss\n0,3\n100,2\n50,2.5\n100,1\n", [0, 100, 50, 100], [3, 2, 2.5, 1]),
+        ("step,loss,note\n5,3,warm\n6,2,\n", [5, 6], [3, 2]),
+        ("step,loss\n5,NA\n6,2\n7,null\n8,None\n9,nan\n", [6, 9], [2, math.nan]),
+        ("epoch,iter,loss\n1,1,4\n1,2,3\n2,1,2\n2,2,1\n", [0, 1, 2, 3], [4, 3, 2, 1]),
+        ("# made by hand\n# more\nstep,loss\n5,3\n6,2\n", [5, 6], [3, 2]),
+        ("step loss\n5 3\n6 2\n", [5, 6], [3, 2]),
+        ("step,loss\n\n5,3\n\n6,2\n", [5, 6], [3, 2]),
+        ("step,loss\r5,3\r6,2\r", [5, 6], [3, 2]),
+        (",step,loss\n0,5,3\n,step,loss\n1,6,2\n", [5, 6], [3, 2]),
+        ("step,loss\n5,tensor(3.0)\n6,\"tensor(2., device='cuda:0')\"\n", [5, 6], [3, 2]),
+    ],
+)
+def test_tables_of_all_kinds(
+    tmp_path: Path, content: str, step: list[float], value: list[float]
+) -> None:
+    loss = assign(one(write(tmp_path / "a.csv", content))).loss
+    np.testing.assert_array_equal(loss.step, step)
+    np.testing.assert_array_equal(loss.value, value)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("step,loss,loss\n1,2,3\n", "columns 2 and 3 are both called 'loss'"),
+        ("step,loss\n1,2\n2,3,4\n", "line 3 has 3 cells, but there are 2 columns"),
+        ("step,loss\n1,2\n2,oops\n3,1\n", "line 3, column 'loss': 'oops' is no number"),
+        ("step,name\n1,a\n2,b\n", r"a table without any column of numbers \(step, name\)"),
+        ("step,loss\n", "a table without any column of numbers"),
+        ('step,loss\n1,"' + "x" * 200_000, "a table that cannot be parsed"),
+    ],
+)
+def test_tables_that_need_a_guess_are_refused(tmp_path: Path, content: str, found: str) -> None:
+    with pytest.raises(ReadError, match=found):
+        list(read(write(tmp_path / "a.csv", content)))
+
+
+def test_a_column_that_ends_blank_was_nan_but_a_closing_row_is_no_loss(tmp_path: Path) -> None:
+    diverged = "step,loss,acc\n0,2,0.1\n1,9,0.1\n2,,0.1\n3,,0.1\n"
+    closed = "step,loss,acc\n0,2,0.1\n1,1,0.2\n1,,0.3\n"
+    other_rows = "step,loss,acc,test\n0,2,0.1,\n1,1,0.2,\n2,,,0.3\n3,,,0.3\n"
+    np.testing.assert_array_equal(
+        one(write(tmp_path / "a.csv", diverged)).curves["loss"].value, [2, 9, math.nan, math.nan]
+    )
+    for content in (closed, other_rows):
+        curve = one(write(tmp_path / "b.csv", content)).curves["loss"]
+        assert curve.value.tolist() == [2, 1]
+
+
+def test_the_last_row_counts_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    run = one(write(tmp_path / "a.csv", "step,loss,acc\n0,2.0,0.5\n1,1.0,0.5\n2,0.5,0."))
+    assert run.curves["loss"].value.tolist() == [2.0, 1.0, 0.5]
+    run = one(write(tmp_path / "a.csv", "step,loss,acc\n0,2.0,0.5\n1,1.0,0.5\n2,0."))
+    assert run.curves["loss"].value.tolist() == [2.0, 1.0]
+    run = one(write(tmp_path / "a.csv", "step,loss\n0,2.0\n1,1.0\n2,1e-"))
+    assert run.curves["loss"].value.tolist() == [2.0, 1.0]
+
+
+def test_thousands_of_columns(tmp_path: Path) -> None:
+    names = [f"layer{i}/norm" for i in range(5000)]
+    header, row = ",".join(["step", "loss", *names]), ",".join(["{}", "2.0", *["1"] * 5000])
+    path = write(tmp_path / "a.csv", "\n".join([header, row.format(0), row.format(1)]))
+    run = one(path)
+    assert len(run.curves) == 5001
+    assert assign(run).grad_norm is None
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.floats(width=32), st.just(math.nan)), min_size=3, max_size=30
+    ).filter(lambda cells: any(cell is not None for cell in cells[-2:]))
+)
+def test_any_column_comes_back_as_it_was_written(cells: list[float | None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rows = "\n".join(f"{i},{'' if c is None else repr(c)},1" for i, c in enumerate(cells))
+        run = one(write(Path(folder) / "a.csv", f"step,loss,other\n{rows}\n"))
+    logged = [(i, cell) for i, cell in enumerate(cells) if cell is not None]
+    np.testing.assert_array_equal(run.curves["loss"].step, [i for i, _ in logged])
+    np.testing.assert_array_equal(run.curves["loss"].value, [cell for _, cell in logged])
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "step", "value"),
+    [
+        ("[3, 2, 1]", [0, 1, 2], [3, 2, 1]),
+        ('{"loss": [3, null, NaN]}', [0, 1, 2], [3, math.nan, math.nan]),
+        ('{"loss": ["3.0", "2"], "step": [10, 20]}', [10, 20], [3, 2]),
+        ('{"epoch": [1, 2], "loss": [3, 2]}', [1, 2], [3, 2]),
+        ('{"train": {"loss": [3, 2]}, "lr": 0.1}', [0, 1], [3, 2]),
+        ('{"loss": {"steps": [5, 6], "values": [3, 2]}}', [5, 6], [3, 2]),
+        ('{"loss": {"0": 3, "1": 2}}', [0, 1], [3, 2]),
+        ('{"1": {"loss": 3}, "2": {"loss": 2}}', [1, 2], [3, 2]),
+        ('{"history": [{"step": 5, "loss": 3}, {"step": 6, "loss": null}]}', [5], [3]),
+        ('[{"step": 5, "loss": 3}, {"step": 6, "loss": "NaN"}]', [5, 6], [3, math.nan]),
+        ('{"loss": [[5, 3], [6, 2]]}', [5, 6], [3, 2]),
+        ("[[1700000000.5, 5, 3], [1700000001.5, 6, 2]]", [5, 6], [3, 2]),
+        ('{"step": 5, "loss": 3}\n\n{"step": 6, "loss": 2, "extra": {"a": 1}}\n', [5, 6], [3, 2]),
+        ('{"step": 5, "metric": "loss", "value": 3}\n' * 2, [5, 5], [3, 3]),
+        ('{"loss": [1e400, -1e400]}', [0, 1], [math.inf, -math.inf]),
+    ],
+)
+def test_json_of_all_kinds(
+    tmp_path: Path, content: str, step: list[float], value: list[float]
+) -> None:
+    loss = assign(one(write(tmp_path / "a.json", content))).loss
+    np.testing.assert_array_equal(loss.step, step)
+    np.testing.assert_array_equal(loss.value, value)
+
+
+def test_json_of_several_runs(tmp_path: Path) -> None:
+    histories = '[{"loss": [2, 1]}, {"loss": [3, 2]}]'
+    assert [run.id for run in read(write(tmp_path / "a.json", histories))] == [
+        "a.json#0",
+        "a.json#1",
+    ]
+    records = '{"run": "x", "loss": 2}\n{"run": "y", "loss": 3}\n'
+    assert [run.id for run in read(write(tmp_path / "a.jsonl", records))] == [
+        "a.jsonl#x",
+        "a.jsonl#y",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"lr": 0.1, "name": "x"}', "a JSON document without any series of numbers"),
+        ('{"loss": [1, 2', "JSON that is cut off at the end"),
+        ('{"loss": [1, 2}', "no valid JSON"),
+        ("[" * 200_000, "JSON that is nested too deeply"),
+        ('{"a":' * 900 + "[1,2]" + "}" * 900, ""),
+        ('{"step": 1, "loss": 2}\noops\n{"step": 2, "loss": 1}\n', "line 2 is no valid JSON"),
+        ('{"loss": [' + "9" * 5000 + "]}", "no valid JSON"),
+    ],
+)
+def test_json_that_is_no_log_is_refused(tmp_path: Path, content: str, found: str) -> None:
+    runs, errors = runs_of(write(tmp_path / "a.json", content))
+    assert (not runs and found in errors[0].found) if found else len(runs) + len(errors) == 1
+
+
+def test_a_huge_document_is_refused_by_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_table, "SIZE_LIMIT", 2**20)
+    path = write(tmp_path / "a.json", "[" + "1, " * 700_000 + "1]")
+    with pytest.raises(ReadError, match="a JSON document of 2 MiB; up to 1 MiB are read"):
+        list(read(path))
+
+
+# --- TensorBoard ----------------------------------------------------------------------------
+
+
+def event_file(folder: Path, steps: int = 5) -> Path:
+    writer = pytest.importorskip("torch.utils.tensorboard").SummaryWriter(str(folder))
+    for step in range(steps):
+        writer.add_scalar("loss", 2.0 - step / 10, step)
+    writer.close()
+    return next(folder.glob("events*"))
+
+
+@pytest.mark.parametrize(
+    "case", sorted((ARCHIVES / "tensorboard").iterdir()), ids=lambda case: case.name
+)
+def test_values_equal_those_of_tensorboard(case: Path) -> None:
+    loader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_file_loader"
+    ).LegacyEventFileLoader
+    util = pytest.importorskip("tensorboard.util.tensor_util")
+    run = one(log(case))
+    theirs: list[tuple[float, float]] = []
+    for path in sorted(log(case).rglob("*tfevents*")):
+        for event in loader(str(path)).Load():
+            for value in event.summary.value:
+                plugin = value.metadata.plugin_data.plugin_name
+                if value.HasField("simple_value"):
+                    theirs.append((float(event.step), value.simple_value))
+                elif value.HasField("tensor") and plugin == "scalars":
+                    theirs.append((float(event.step), float(util.make_ndarray(value.tensor))))
+    ours = [
+        pair
+        for curve in run.curves.values()
+        for pair in zip(curve.step.tolist(), curve.value.tolist(), strict=True)
+    ]
+    assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the other package
+def test_all_points_come_not_ten_thousand(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    path = event_file(tmp_path / "run", steps=12_000)
+    theirs = accumulator.EventAccumulator(str(path), size_guidance={"scalars": 0})
+    theirs.Reload()
+    curve = one(tmp_path).curves["loss"]
+    assert curve.step.tolist() == [event.step for event in theirs.Scalars("loss")]
+    assert curve.value.tolist() == [event.value for event in theirs.Scalars("loss")]
+
+
+def test_an_event_file_cut_anywhere_keeps_what_was_whole(tmp_path: Path) -> None:
+    content = event_file(tmp_path / "whole").read_bytes()
+    last = 0
+    for size in range(1, len(content)):
+        runs, errors = runs_of(write(tmp_path / "cut/events.tfevents", content[:size]))
+        points = len(runs[0].curves["loss"]) if runs else 0
+        assert bool(errors) == (points == 0)
+        assert points >= last
+        last = points
+    assert last == 4
+
+
+def test_a_damaged_length_neither_allocates_nor_hangs(tmp_path: Path) -> None:
+    content = bytearray(event_file(tmp_path / "whole").read_bytes())
+    records = list(tensorboard.records(write(tmp_path / "a.tfevents", bytes(content))))
+    third = sum(len(record) + 16 for record in records[:3])
+    content[third : third + 8] = struct.pack("<Q", 2**62)
+    path = write(tmp_path / "damaged/events.tfevents", bytes(content))
+    runs = read(path)
+    assert len(next(runs).curves["loss"]) == 2
+    with pytest.raises(ReadError, match=f"damaged at byte {third} of"):
+        next(runs)
+
+
+@given(place=st.integers(0, 400), byte=st.integers(0, 255))
+def test_no_byte_makes_another_error(place: int, byte: int) -> None:
+    source = next((ARCHIVES / "tensorboard/torch_resumed/run").iterdir())
+    content = bytearray(source.read_bytes())
+    content[place % len(content)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        runs_of(write(Path(folder) / "events.tfevents", bytes(content)))
+
+
+def test_an_empty_companion_file_is_fine_but_nothing_else_is_not(tmp_path: Path) -> None:
+    path = event_file(tmp_path / "run")
+    with path.open("rb") as file:
+        version = file.read(40)
+    write(tmp_path / "run/events.out.tfevents.0000000001.host.0.0", version)
+    assert len(one(tmp_path).curves["loss"]) == 5
+    write(tmp_path / "none/events.out.tfevents.0000000001.host.0.0", version)
+    with pytest.raises(ReadError, match="an event file without any scalar; event files with"):
+        list(read(tmp_path / "none"))
+
+
+def test_runs_below_a_run_stay_apart(tmp_path: Path) -> None:
+    for name in ("runs", "runs/a", "runs/b"):
+        event_file(tmp_path / name)
+    assert sorted(run.id for run in read(tmp_path)) == ["runs", "runs/a", "runs/b"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("float32", 0.5), ("float64", 1e-300), ("float16", 0.5), ("int32", -3), ("int64", -(2**40)),
+     ("uint8", 200), ("bool", 1.0), ("bfloat16", 0.5), ("uint64", 2.0**63)],
+)  # fmt: skip
+@pytest.mark.parametrize("loose", [False, True])
+def test_tensors_of_every_type(tmp_path: Path, dtype: str, value: float, loose: bool) -> None:
+    summary_pb2 = pytest.importorskip("tensorboard.compat.proto.summary_pb2")
+    event_pb2 = pytest.importorskip("tensorboard.compat.proto.event_pb2")
+    tensor_util = pytest.importorskip("tensorboard.util.tensor_util")
+    types_pb2 = pytest.importorskip("tensorboard.compat.proto.types_pb2")
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    if dtype == "bfloat16":
+        tensor = pytest.importorskip("tensorboard.compat.proto.tensor_pb2").TensorProto()
+        tensor.dtype = types_pb2.DT_BFLOAT16
+        bits = struct.unpack("<I", struct.pack("<f", value))[0] >> 16
+        if loose:
+            tensor.half_val.append(bits)
+        else:
+            tensor.tensor_content = struct.pack("<H", bits)
+    else:
+        tensor = tensor_util.make_tensor_proto(np.array(value, dtype=dtype))
+        if not loose:
+            tensor.ClearField(tensor_util_field(dtype))
+            tensor.tensor_content = np.array(value, dtype=dtype).tobytes()
+    summary = summary_pb2.Summary()
+    summary.value.add(tag="x", tensor=tensor)
+    writer = writer.EventFileWriter(str(tmp_path))
+    writer.add_event(event_pb2.Event(step=-7, summary=summary))
+    writer.close()
+    curve = one(tmp_path).curves["x"]
+    assert (curve.step.tolist(), curve.value.tolist()) == ([-7.0], [value])
+
+
+def tensor_util_field(dtype: str) -> str:
+    fields = {"float32": "float_val", "float64": "double_val", "float16": "half_val",
+              "int64": "int64_val", "bool": "bool_val", "uint64": "uint64_val"}  # fmt: skip
+    return fields.get(dtype, "int_val")
+
+
+# --- text logs ------------------------------------------------------------------------------
+
+
+def test_text_without_two_losses_is_no_log(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "To train, run it.\nstep 1: loss 2.0\nThen wait.\n")
+    with pytest.raises(UnknownFormatError, match="text without lines of a training log; at least"):
+        list(read(path))
+
+
+def test_a_line_that_tempts_patterns_costs_little(tmp_path: Path) -> None:
+    evil = ["epoch " * 4000 + "loss", "loss " + "a" * 9000, "loss {" * 3000, "loss 1" * 3000,
+            "epoch 1 " + "[ " * 4000 + "loss", "loss: " + "1." * 4000, "loss'" * 3000]  # fmt: skip
+    good = "step 1: loss 2.0\nstep 2: loss 1.0\n"
+    start = time.process_time()
+    runs_of(write(tmp_path / "a.log", good + "\n".join(evil * 5)))
+    assert time.process_time() - start < 5
+
+
+# --- bad input ------------------------------------------------------------------------------
+
+UTF16 = "step,loss\n0,2.0\n1,1.0\n" * 20
+
+BAD: dict[str, tuple[str, bytes, str]] = {
+    "empty": ("a.csv", b"", "an empty file"),
+    "binary": ("a.csv", bytes(range(256)) * 9, "binary data"),
+    "picture": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG picture"),
+    "gzip": ("a.csv.gz", gzip.compress(b"step,loss\n0,1\n"), "a gzip file; unpack it first"),
+    "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a zip archive"),
+    "pickle": ("a.pkl", b"\x80\x04\x95" + bytes(50), "which is not opened because it can run"),
+    "utf16": ("a.csv", UTF16.encode("utf-16"), "text in UTF-16; save it as UTF-8"),
+    "utf16 bare": ("a.csv", UTF16.encode("utf-16-le"), "text in UTF-16 without a mark"),
+    "latin1": ("a.csv", "step,précision\n0,1\n".encode("latin-1"),
+               "line 1 holds bytes that are no UTF-8 text (0xe9 at place 8)"),
+    "source code": ("train.py", b"loss = 2\nstep = 1\n", "text that is no training log (a .py"),
+    "no event file": ("events.out.tfevents.1.h", b"hello, world, this is text", "damaged at byte"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_named_with_what_was_found(tmp_path: Path, name: str) -> None:
+    file, content, found = BAD[name]
+    path = write(tmp_path / file, content)
+    runs, errors = runs_of(path)
+    assert not runs
+    assert len(errors) == 1
+    assert str(errors[0]).startswith(f"{path}: ")
+    assert found in str(errors[0])
+    assert ";" in str(errors[0]), "says what is accepted"
+    with pytest.raises(ReadError):
+        list(read(path))
+
+
+@pytest.mark.parametrize("content", ["step,loss\n0,2.0\n", "step,loss\n0,nan\n1,nan\n"])
+def test_short_and_empty_curves_are_still_read(tmp_path: Path, content: str) -> None:
+    run = one(write(tmp_path / "a.csv", content))
+    assert len(run.curves["loss"]) == content.count("\n") - 1
+
+
+@pytest.mark.parametrize("path", ["nowhere", "not/nowhere"])
+def test_a_path_that_is_not_there(path: str) -> None:
+    with pytest.raises(ReadError, match="nowhere: no such file or folder; check the path"):
+        list(read(path))
+
+
+def test_a_folder_without_logs(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormatError, match="a folder without any training log; curvet reads"):
+        list(read(tmp_path))
+
+
+def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.csv", "step,loss\n0,2.0\n")
+    monkeypatch.setattr(curvet.readers, "_unknown", None)
+    real = curvet.readers._entries
+
+    def entries(root: Path) -> Any:
+        found = real(root)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(curvet.readers, "_entries", entries)
+    with pytest.raises(ReadError, match="no such file or folder"):
+        list(read(path))
+
+
+def test_no_permission(tmp_path: Path) -> None:
+    write(tmp_path / "runs/a.csv", "step,loss\n0,2.0\n").chmod(0)
+    write(tmp_path / "runs/b/c.csv", "step,loss\n0,2.0\n")
+    (tmp_path / "runs/b").chmod(0)
+    write(tmp_path / "runs/d.csv", "step,loss\n0,2.0\n")
+    script = f"""
+import os
+from pathlib import Path
+from curvet.readers import read
+list(read(Path({str(tmp_path / "runs/d.csv")!r})))  # load what is loaded late
+if os.getuid() == 0:
+    os.setuid(65534)
+for run in read(Path({str(tmp_path / "runs")!r}), on_error=print):
+    print(run.id)
+"""
+    _open_to_all(tmp_path)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    (tmp_path / "runs/b").chmod(0o755)
+    assert done.stderr == ""
+    words = "no permission to read it; grant read access"
+    assert done.stdout.splitlines() == [
+        f"{tmp_path}/runs/a.csv: {words}",
+        f"{tmp_path}/runs/b: {words}",
+        "d.csv",
+    ]
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let another user pass through the folders that pytest makes for one user only."""
+    for parent in [folder, *folder.parents]:
+        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o055)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("a.csv", "step,loss\n" + "0,2.0\n" * 20_000),
+        ("a.jsonl", '{"step": 0, "loss": 2.0}\n' * 5_000),
+        ("a.log", "step 0: loss 2.0\n" * 10_000),
+    ],
+)
+def test_a_line_of_300_megabytes_is_refused_not_held(tmp_path: Path, name: str, head: str) -> None:
+    path = write(tmp_path / name, head)
+    with path.open("r+b") as file:
+        file.truncate(300 * 2**20)  # sparse: takes no room
+    script = f"""
+import resource
+from curvet.readers import read
+from curvet.errors import ReadError
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    list(read({str(path)!r}))
+except ReadError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    message, grown = done.stdout.splitlines()
+    assert "longer than" in message
+    assert int(grown) < 100 * 1024  # KiB
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+@given(head=st.binary(max_size=300))
+def test_recognising_a_format_never_fails(reader: Any, head: bytes) -> None:
+    for name in ("a.csv", "a.txt", "a.json", "metrics.csv", "events.tfevents", "a", "a.log"):
+        assert reader.matches(Path(name), head) in (True, False)
+
+
+@given(content=st.text(max_size=200))
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.json", "a.jsonl", "a.log", "a.txt"])
+def test_any_text_is_read_or_refused(name: str, content: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        runs, errors = runs_of(write(Path(folder) / name, content.encode()))
+    assert bool(runs) or len(errors) == 1
+
+
+LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+NAMES = st.sampled_from(["loss", "step", "epoch", "tag", "value", "run", "train", "1", "2", ""])
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4)
+)
+
+
+@given(content=JSON)
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "trainer_state.json"])
+def test_any_json_is_read_or_refused(name: str, content: Any) -> None:
+    content = {"log_history": content} if name.startswith("trainer") else content
+    with tempfile.TemporaryDirectory() as folder:
+        runs, errors = runs_of(write(Path(folder) / name, json.dumps(content)))
+    assert bool(runs) or len(errors) == 1
+
+
+@given(
+    rows=st.lists(
+        st.lists(
+            st.sampled_from(["", "1", "2.5", "nan", "loss", "step", "run", "x", "#", '"', "tag"]),
+            min_size=1,
+            max_size=4,
+        ),
+        max_size=6,
+    ),
+    delimiter=st.sampled_from([",", ";", "\t", " "]),
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.txt", "metrics.csv"])
+def test_any_table_is_read_or_refused(name: str, rows: list[list[str]], delimiter: str) -> None:
+    content = "\n".join(delimiter.join(row) for row in rows)
+    with tempfile.TemporaryDirectory() as folder:
+        runs, errors = runs_of(write(Path(folder) / name, content))
+    assert bool(runs) or len(errors) == 1
+
+
+def test_numbers_as_loggers_write_them() -> None:
+    for cell in ("1_0", "abc", "1.2.3", "tensor(x)"):
+        with pytest.raises(ValueError, match=r"number|convert"):
+            text.number(cell)

@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from rich.console import Console
+
+from curvet.archive import Row
+from curvet.causes import CAUSES
+from curvet.diagnosis import Diagnosis, Evidence
+from curvet.errors import CurvetError
+from curvet.report import as_csv, as_json, as_picture, as_text
+from curvet.run import Curve, Run
+
+NASTY = [
+    ("\x1b[31mred\x1b[0m", "red"),
+    ("\x1b]8;;http://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
+    ("\x1b]0;title\x07name", "name"),
+    ("\x1b]0;never ended", ""),
+    ("\x9b2Jcleared", "cleared"),
+    ("\x90device\x9cname", "name"),
+    ("\x1bcreset", "reset"),
+    ("two\nlines\r\tand a tab", "two lines  and a tab"),
+    ("bell\x07 back\x08space\x7f\x00", "bell backspace"),
+    ("right\u202eleft", "rightleft"),
+    ("half \udcff letter", "half \N{REPLACEMENT CHARACTER} letter"),
+    ("plain, [bold]not markup[/bold] \u00e9\u7248", "plain, [bold]not markup[/bold] \u00e9\u7248"),
+]
+
+DIAGNOSIS = Diagnosis(
+    run_id="7",
+    source="runs/7/metrics.csv",
+    probabilities={
+        "lr_too_high": 0.83,
+        "exploding_gradients": 0.1,
+        "bad_data_batch": 0.06,
+        "healthy": 0.01,
+    },
+    cause="lr_too_high",
+    likely=("lr_too_high", "exploding_gradients"),
+    reason="",
+    evidence=(
+        Evidence("first_nonfinite", "the training loss is NaN from step 1200 on", (1200.0,)),
+        Evidence("spikes", "3 spikes, the highest 5.1 times the noise", (300.0, 900.0)),
+    ),
+    channels=("loss", "val", "grad_norm"),
+    n_points=400,
+    bundle="default",
+)
+EARLY = replace(
+    DIAGNOSIS,
+    run_id="8",
+    source="",
+    probabilities={},
+    cause=None,
+    likely=(),
+    reason="6 points",
+    evidence=(),
+    channels=("loss",),
+    n_points=6,
+)
+ROWS = [
+    Row("7", "runs/7/metrics.csv", "table", "ok", DIAGNOSIS, ""),
+    Row("8", "", "python", "ok", EARLY, ""),
+    Row("9.csv", "runs/9.csv", "", "error", None, "runs/9.csv: an empty file"),
+    Row("net.py", "runs/net.py", "", "skipped", None, "runs/net.py: a Python script"),
+]
+
+
+def run_of(loss: Any, name: str = "7", **others: Any) -> Run:
+    curves = {"loss": Curve.of("loss", loss)}
+    curves |= {tag: Curve.of(tag, value) for tag, value in others.items()}
+    return Run(name, "", curves)
+
+
+@pytest.mark.parametrize(("text", "safe"), NASTY)
+def test_clean_leaves_nothing_that_a_terminal_obeys(text: str, safe: str) -> None:
+    assert as_text.clean(text) == safe
+
+
+def test_text_in_full() -> None:
+    cause = CAUSES["lr_too_high"]
+    text = as_text.diagnosis_to_text(DIAGNOSIS)
+    lines = text.splitlines()
+    assert lines[:10] == [
+        "7  (runs/7/metrics.csv)",
+        "",
+        "  Learning rate too high, 83 %",
+        "",
+        "   83 %  Learning rate too high  #########################",
+        "   10 %  Exploding gradients     ###",
+        "    6 %  Bad data batch          ##",
+        "    1 %  Healthy                 #",
+        "",
+        "  The true cause is, with 90 %, among: Learning rate too high, Exploding gradients",
+    ]
+    words = " ".join(text.split())
+    assert all(remedy in words for remedy in cause.remedies)
+    assert cause.sign in words
+    assert "- the training loss is NaN from step 1200 on 3" not in text
+    assert "    - the training loss is NaN from step 1200 on\n" in text
+    assert "    - 3 spikes, the highest 5.1 times the noise (steps 300 to 900)\n" in text
+    assert "From 400 points of training loss; found: loss, val, grad_norm." in words
+
+
+def test_text_without_a_verdict() -> None:
+    assert as_text.diagnosis_to_text(EARLY).splitlines() == [
+        "8",
+        "",
+        "  too early to tell: 6 points",
+        "",
+        "  From 6 points of training loss; found: loss. Predictor: default.",
+    ]
+
+
+@pytest.mark.parametrize("key", CAUSES)
+def test_text_of_every_cause_fits(key: str) -> None:
+    text = str(replace(DIAGNOSIS, cause=key, probabilities={key: 1.0}, run_id="\x1b[2J" + "x" * 60))
+    assert max(map(len, text.splitlines())) <= as_text.WIDTH
+    assert text.isprintable() or set(filter(lambda c: not c.isprintable(), text)) == {"\n"}
+    assert ">99 %" in text
+    assert CAUSES[key].title in text
+
+
+def test_an_unknown_cause_stands_for_itself() -> None:
+    other = replace(DIAGNOSIS, cause="gremlins", probabilities={"gremlins": 1.0}, likely=())
+    assert "gremlins, >99 %" in str(other)
+
+
+def test_json_has_the_same_keys_for_every_row() -> None:
+    document = json.loads(as_json.rows_to_json(ROWS), parse_constant=pytest.fail)
+    assert document["schema_version"] == 1
+    first, early, failed, skipped = document["runs"]
+    assert list(first) == list(early) == list(failed) == list(skipped)
+    assert first["cause"] == "lr_too_high"
+    assert first["evidence"][1]["steps"] == [300.0, 900.0]
+    assert early["cause"] is None
+    assert early["reason"] == "6 points"
+    assert failed["status"] == "error"
+    assert failed["error"] == "runs/9.csv: an empty file"
+
+
+def test_json_survives_odd_numbers_and_names() -> None:
+    fact = Evidence("onset", "x", (float("nan"), float("inf")))
+    odd = replace(ROWS[0], run_id="a\nb\udcff", diagnosis=replace(DIAGNOSIS, evidence=(fact,)))
+    line = as_json.row_to_jsonl(odd)
+    assert line.count("\n") == 1
+    assert line.isascii()
+    record = json.loads(line, parse_constant=pytest.fail)
+    assert record["evidence"][0]["steps"] == [None, None]
+    assert record["run_id"] == "a\nb\udcff"
+
+
+def test_csv_is_flat() -> None:
+    records = list(csv.DictReader(io.StringIO(as_csv.rows_to_csv(ROWS))))
+    assert [record["status"] for record in records] == ["ok", "ok", "error", "skipped"]
+    assert records[0]["p_lr_too_high"] == "0.83"
+    assert records[0]["likely"] == "lr_too_high;exploding_gradients"
+    assert records[1]["p_lr_too_high"] == ""
+    assert [f"p_{key}" for key in CAUSES] == [name for name in records[0] if name[:2] == "p_"]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_cells_are_no_formulas(start: str) -> None:
+    row = replace(ROWS[2], run_id=f"{start}1+1", error=f"{start}cmd", source=f"{start}\udcff")
+    text = as_csv.rows_to_csv([row])
+    text.encode("utf-8")
+    record = next(csv.DictReader(io.StringIO(text, newline="")))
+    assert record["run_id"] == f"'{start}1+1".replace("\r", "\n")
+    assert record["error"] == f"'{start}cmd".replace("\r", "\n")
+
+
+def table_text(rows: list[Row], width: int = 160) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(as_text.table(rows, width))
+    return capture.get()
+
+
+def test_table_has_a_line_for_each_row() -> None:
+    lines = table_text(ROWS).splitlines()
+    assert any(
+        re.search(r"7 .*Learning rate too high .*83 %.*NaN .*Exploding", line) for line in lines
+    )
+    assert any(re.search(r"8 .*too early to tell .*6 points", line) for line in lines)
+    assert any(re.search(r"9\.csv .*error +an empty file$", line.rstrip()) for line in lines)
+
+
+def test_a_narrow_table_leaves_columns_out() -> None:
+    assert max(map(len, table_text(ROWS, 70).splitlines())) <= 70
+    assert "channels" in table_text(ROWS, 120)
+    assert "channels" not in table_text(ROWS, 110)
+    assert "next candidates" not in table_text(ROWS, 90)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize(("text", "safe"), NASTY)
+def test_table_prints_names_as_they_are(text: str, safe: str, width: int) -> None:
+    shown = table_text([replace(ROWS[0], run_id=text), replace(ROWS[2], error=text)], width)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+    assert safe[:5].strip() in shown
+
+
+def test_totals() -> None:
+    assert as_text.totals(ROWS) == (
+        "2 runs: Learning rate too high (1), too early to tell (1); 1 could not be diagnosed"
+    )
+    assert as_text.totals(ROWS[2:3]) == "no runs; 1 could not be diagnosed"
+
+
+def pictured(path: Path, pairs: list[tuple[Run, Diagnosis]], n_runs: int | None = None) -> str:
+    """Text of a picture, which an SVG keeps."""
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        as_picture.draw(pairs, path, n_runs)
+    return path.read_text(encoding="utf-8")
+
+
+def test_picture_of_one_run_shows_everything(tmp_path: Path) -> None:
+    losses = np.r_[np.geomspace(9, 0.1, 300), np.full(100, np.nan)]
+    run = run_of(losses, val_loss=losses[::10] + 1, grad_norm=np.geomspace(1, 1e6, 400))
+    shown = pictured(tmp_path / "new folder" / "one.svg", [(run, DIAGNOSIS)])
+    for words in ("training loss", "validation loss", "gradient norm", "NaN or inf"):
+        assert words in shown
+    assert "Learning rate too high, 83 %" in shown
+    assert "probability of each cause" in shown
+    assert "2. 3 spikes, the highest 5.1 times the noise (steps 300 to 900)" in shown
+
+
+def test_picture_of_several_runs_names_each(tmp_path: Path) -> None:
+    pairs = [(run_of(np.arange(1.0, 9.0), name=f"run {n}"), DIAGNOSIS) for n in range(5)]
+    shown = pictured(tmp_path / "grid.svg", pairs, n_runs=300)
+    assert all(f"run {n}" in shown for n in range(5))
+    assert shown.count("Learning rate too high, 83 %") == 5
+    assert "5 of 300 runs" in shown
+
+
+def test_picture_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(as_picture, "MAX_PANELS", 2)
+    pairs = [(run_of([2.0, 1.0], name=f"run {n}"), EARLY) for n in range(4)]
+    shown = pictured(tmp_path / "grid.svg", pairs)
+    assert "run 1" in shown
+    assert "run 2" not in shown
+    assert "2 of 4 runs" in shown
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [1.0],
+        [np.nan] * 9,
+        [0.0, -1.0, np.inf, 3.0],
+        [1e-300, 1e300],
+        np.full(50, 2.0),
+    ],
+    ids=["one point", "no number", "signs", "far apart", "constant"],
+)
+def test_picture_of_odd_curves(losses: list[float], tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_picture.draw([(run_of(losses), DIAGNOSIS)], tmp_path / "odd.png")
+    assert (tmp_path / "odd.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_of_odd_names(tmp_path: Path) -> None:
+    name = "$\\frac{1}$ \x1b[31m\u7248\u672c \udcff" + "long " * 30
+    odd = replace(DIAGNOSIS, evidence=(Evidence("x", "$_$", (float("nan"), 3.0)),))
+    as_picture.draw([(run_of([2.0, 1.0], name=name), odd)], tmp_path / "one.png")
+    as_picture.draw([(run_of([2.0, 1.0], name=name), odd)] * 2, tmp_path / "two.pdf")
+
+
+def test_picture_keeps_a_single_spike_of_a_long_curve() -> None:
+    values = np.ones(100_000)
+    values[54_321], values[67_890] = 50.0, 0.01
+    values[5], values[6] = np.nan, np.inf
+    step, value = as_picture._thin(Curve.of("loss", values))
+    assert len(value) <= 2 * as_picture.N_DRAWN
+    assert step[value.argmax()] == 54_321
+    assert step[value.argmin()] == 67_890
+    assert (np.diff(step) > 0).all()
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.jpeg", "picture.html"])
+def test_picture_refuses_other_endings(name: str, tmp_path: Path) -> None:
+    with pytest.raises(CurvetError, match=r"must end in one of \.png, \.pdf, \.svg"):
+        as_picture.draw([(run_of([1.0]), EARLY)], tmp_path / name)
+
+
+def test_picture_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CurvetError, match="no diagnosed run"):
+        as_picture.draw([], tmp_path / "none.png")
