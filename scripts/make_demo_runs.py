@@ -453,12 +453,13 @@ def train_huggingface(setting: Setting, folder: Path) -> Trace:
     def rows(x: NDArray[Any]) -> list[dict[str, Any]]:
         return [{"input_ids": row, "labels": row} for row in x]  # the model shifts its labels
 
+    schedule = {"constant": "constant_with_warmup"}.get(setting.schedule, setting.schedule)
     trace = Trace(period=len(data.x) // setting.batch)
     with tempfile.TemporaryDirectory() as scratch:
         arguments = transformers.TrainingArguments(
             output_dir=scratch, num_train_epochs=setting.epochs, learning_rate=setting.lr,
             per_device_train_batch_size=setting.batch, per_device_eval_batch_size=100,
-            lr_scheduler_type="cosine", warmup_steps=setting.warmup, logging_steps=5,
+            lr_scheduler_type=schedule, warmup_steps=setting.warmup, logging_steps=5,
             weight_decay=setting.weight_decay, max_grad_norm=setting.clip or 1.0,
             eval_strategy="steps", eval_steps=20, save_strategy="epoch", save_total_limit=1,
             report_to="none", use_cpu=True, seed=setting.seed, disable_tqdm=True,
@@ -701,7 +702,7 @@ _DOCS = Setting("docs", "rnn", 4, 0.03, "sgd", width=96, gain=0.5, clip=1.0)
 _DOCS_OK = replace(_DOCS, lr=0.2, schedule="cosine")
 _DEEP = Setting("digits", "mlp", 30, 1e-3, batch=128, width=32, depth=10, activation="tanh")
 _SORTED = Setting("digits", "mlp", epochs=14, lr=1e-3, width=48)
-_GPT = Setting("docs", "gpt2", epochs=2, lr=2e-3, batch=16, width=48, warmup=120)
+_GPT = Setting("docs", "gpt2", 2, 2e-3, schedule="cosine", batch=16, width=48, warmup=120)
 _PAGE = replace(_GPT, lr=5e-3, width=64, warmup=20)
 _CANCER = Setting("breast_cancer", "mlp", epochs=40, lr=5e-4, dropout=0.3)
 _WINE = Setting("wine", "mlp", epochs=60, lr=2e-3, width=24, batch=16, dropout=0.1)
@@ -727,7 +728,7 @@ DEMOS = (
     ),
     Demo(
         "hf/docs-gpt2-03", "lr_too_low", "characters of Python's documentation, GPT-2",
-        _GPT, {"lr": 2e-5},
+        replace(_GPT, schedule="constant", warmup=20), {"lr": 2e-5},
     ),
     Demo(
         "hf/docs-gpt2-04", "overfitting", "characters of Python's documentation, GPT-2",

@@ -814,7 +814,7 @@ def draw_base(number: int, seed: int) -> Plan:
         n_steps=int(rng.integers(200, 500)),
         batch=int(rng.choice([8, 16] if rows < 200 else [16, 32, 64])),
         schedule=str(rng.choice(["constant", "constant", "cosine", "steps", "warmup"])),
-        optimiser=str(rng.choice(["adam", "adam", "adamw", "sgd", "rmsprop"])),
+        optimiser=str(rng.choice(["adam", "adam", "adamw", "sgd", "sgd", "rmsprop"])),
         weight_decay=float(rng.choice([0, 0, 1e-4])),
         dropout=float(rng.choice([0, 0, 0.1])),
         seed=number,
@@ -831,7 +831,7 @@ def _sized(plan: Plan, rng: Rng) -> Plan:
     if plan.framework == "sklearn" and activation == "gelu":
         activation = "relu"
     if plan.net in ("rnn", "transformer"):
-        cell = str(rng.choice(["gru", "lstm", "tanh", "relu"]))
+        cell = str(rng.choice(["gru", "lstm", "tanh", "relu", "relu"]))
         plan = replace(
             plan, n_steps=int(rng.integers(150, 320)), width=int(rng.choice([24, 32, 40])),
             depth=1 if plan.net == "rnn" else int(rng.integers(1, 3)), clip=1.0, cell=cell,
@@ -861,7 +861,7 @@ def _sized(plan: Plan, rng: Rng) -> Plan:
 def _exploding(plan: Plan, rng: Rng) -> Plan | None:
     if plan.framework not in ("torch", "lightning"):
         return None
-    gain = plan.gain * _power(rng, 0.15, 0.8)
+    gain = plan.gain * (_power(rng, 0.2, 0.9) if plan.depth > 3 else _power(rng, 0.5, 1.2))
     return replace(plan, gain=gain, clip=0.0, norm="none")
 
 

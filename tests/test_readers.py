@@ -192,13 +192,26 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_problems_are_raised_or_handed_over(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "step,loss\n0,1.0\n")
-    write(tmp_path / "b.png", b"\x89PNG\r\n\x1a\n\0\0")
+    write(tmp_path / "b.json", '{"loss": [')
     write(tmp_path / "c.csv", "step,loss\n0,2.0\n")
     runs = read(tmp_path)
     assert next(runs).id == "a.csv"
-    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+    with pytest.raises(ReadError, match=r"b\.json: "):
         next(runs)
     assert [run.id for run in runs_of(tmp_path)[0]] == ["a.csv", "c.csv"]
+
+
+def test_a_picture_beside_the_logs_is_passed_over_or_handed_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "step,loss\n0,1.0\n")
+    picture = write(tmp_path / "b.png", b"\x89PNG\r\n\x1a\n\0\0")
+    assert [run.id for run in read(tmp_path)] == ["a.csv"]
+    _, errors = runs_of(tmp_path)
+    assert [type(error) for error in errors] == [UnknownFormatError]
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+        list(read(picture))
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(UnknownFormatError, match="a folder without any training log"):
+        list(read(tmp_path))
 
 
 def test_ids_are_unique_where_two_loggers_share_a_folder(tmp_path: Path) -> None:

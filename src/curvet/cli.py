@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,11 +201,13 @@ def evaluate(
     import json
 
     from .evaluate import evaluate as score
+    from .report.scores_as_text import scores_to_text
 
     scores = score(bundle=bundle, corpus=corpus, field=field)
-    text = json.dumps(scores, indent=2) if layout == "json" else "\n".join(_leaves(scores))
     with sink(out) as stream:
-        stream.write(text + "\n")
+        stream.write(
+            json.dumps(scores, indent=2) + "\n" if layout == "json" else scores_to_text(scores)
+        )
 
 
 @main.command(
@@ -309,12 +311,3 @@ def _meets(diagnosis: Diagnosis, cause: str, least: float | None) -> bool:
     if least is None:
         return diagnosis.cause == cause
     return diagnosis.cause is not None and diagnosis.probabilities.get(cause, 0.0) >= least
-
-
-def _leaves(scores: Any, name: str = "") -> Iterator[str]:
-    """Write nested scores as one ``name  value`` line each."""
-    if isinstance(scores, dict):
-        for key, value in scores.items():
-            yield from _leaves(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield f"{name:<48}  {scores:.4g}" if isinstance(scores, float) else f"{name:<48}  {scores}"

@@ -75,6 +75,7 @@ CALCULATORS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 _AT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0)
 _SCALARS = (
     "log_points",
+    "log_start",
     "nonfinite_share",
     "first_nonfinite",
     "ends_nonfinite",

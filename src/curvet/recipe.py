@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TaskKind = Literal["teacher", "clusters", "regression", "autoencode", "next_token"]
+NetKind = Literal["mlp", "conv", "rnn", "gru", "lstm", "attention"]
 Activation = Literal["relu", "leaky_relu", "gelu", "tanh", "sigmoid"]
 Norm = Literal["none", "layer", "batch"]
 Optimiser = Literal["sgd", "nesterov", "rmsprop", "adam", "adamw", "adagrad"]
@@ -68,8 +69,10 @@ class Recipe:
     ----------
     task : Task
         The data.
+    net : str
+        Fully connected, convolutional, recurrent or transformer.
     depth, width : int
-        Hidden layers (0 is a linear model) and hidden units in each.
+        Hidden layers (0 is a linear model; MLPs only) and hidden units in each.
     init_gain : float
         Factor on the initial weights.
     lr : float
@@ -89,6 +92,7 @@ class Recipe:
     """
 
     task: Task
+    net: NetKind
     depth: int
     width: int
     activation: Activation
@@ -122,9 +126,14 @@ class Recipe:
         task = self.task
         return (
             (task.kind, task.n_inputs, task.n_outputs, task.n_val),
-            (self.depth, self.activation, self.norm, self.residual),
+            (self.net, self.depth, self.activation, self.norm, self.residual),
             (self.optimiser, self.batch_size, self.n_steps, self.dropout > 0),
         )
+
+    def at_least(self, depth: int) -> int:
+        """Deepen to a number of layers, as far as nets of this kind are built."""
+        most = {"mlp": 16, "conv": 10, "attention": 4}.get(self.net, 3)
+        return max(self.depth, min(depth, most))
 
     @property
     def steps_per_epoch(self) -> int:

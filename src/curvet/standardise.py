@@ -35,6 +35,7 @@ IMAGE_CHANNELS = (
     "has_grad_norm",
     "has_lr",
     "length",
+    "level",
 )
 """Rows of the CNN's input."""
 
@@ -102,14 +103,16 @@ def standardise(channels: Channels) -> Standardised:
         _add_grad_norm(series, rows, channels.grad_norm)
     if channels.lr is not None:
         _add_lr(series, rows, channels.lr)
-    rows["length"] = np.full(N_STEPS, np.log10(max(1, len(loss))) / 3)
+    scalars = _scalars(channels, finite)
+    rows["length"] = np.full(N_STEPS, scalars["log_points"] / 3)
+    rows["level"] = np.full(N_STEPS, scalars["log_start"] / 3)
     image = np.zeros((len(IMAGE_CHANNELS), N_STEPS), np.float32)
     for i, name in enumerate(IMAGE_CHANNELS):
         if name in rows:
             image[i] = rows[name]
         elif name.startswith("has_") and name[4:] in series:
             image[i] = 1.0
-    return Standardised(series, _scalars(channels, finite), image)
+    return Standardised(series, scalars, image)
 
 
 def _add_validation(
@@ -161,8 +164,10 @@ def _scalars(channels: Channels, finite: NDArray[np.bool_]) -> dict[str, float]:
     bad = np.flatnonzero(~finite)
     val, norm = channels.val, channels.grad_norm
     changed = np.abs(np.diff(value[finite])) > 0
+    start = abs(_start_and_floor(value[finite])[0]) if finite.any() else 1.0
     return {
         "log_points": float(np.log10(max(1, n))),
+        "log_start": float(np.clip(np.log10(max(start, 1e-12)), -4, 8)),
         "nonfinite_share": float(len(bad) / max(1, n)),
         "first_nonfinite": float(bad[0] / n) if len(bad) else 1.0,
         "ends_nonfinite": float(n > 0 and not finite[-1]),

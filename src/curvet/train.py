@@ -19,8 +19,6 @@ from .labelled import Labelled, corpus_seed, load_labelled, split
 from .standardise import OPTIONAL
 
 COVERAGE = 0.9
-COPIES = 2
-"""Times that each run stands in the table, each with channels dropped anew."""
 
 
 def drop_channels(inputs: Inputs, rng: np.random.Generator) -> Inputs:
@@ -86,11 +84,7 @@ def fit_classifiers(
         classifier = kind()
         inputs, y, weight = fit.inputs, fit.y, fit.weight
         if classifier.name == "tabular":
-            copies = [drop_channels(inputs, rng) for _ in range(COPIES)]
-            inputs = Inputs(
-                np.concatenate([c.table for c in copies]), np.concatenate([c.image for c in copies])
-            )
-            y, weight = np.tile(y, COPIES), np.tile(weight, COPIES)
+            inputs = drop_channels(inputs, rng)
 
         def advance(done: int, total: int, number: int = number) -> None:
             progress((number + done / total) / len(CLASSIFIERS))

@@ -18,7 +18,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         clip=float("inf"),
         warmup=0.0,
         activation="relu" if recipe.activation == "sigmoid" else recipe.activation,
-        depth=max(recipe.depth, int(rng.choice([3, 6, 10]))),
+        depth=recipe.at_least(int(rng.choice([3, 6, 10]))),
         init=rng.choice(["he", "xavier"]),
         init_gain=float(rng.uniform(1.3, 2.8)),
     )

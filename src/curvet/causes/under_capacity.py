@@ -16,7 +16,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
     return replace(
         recipe,
         width=width,
-        depth=0 if rng.random() < 0.2 else recipe.depth,
+        depth=0 if recipe.net == "mlp" and rng.random() < 0.2 else recipe.depth,
         residual=False,
         dropout=0.0,
         init="he",

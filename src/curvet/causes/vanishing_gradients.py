@@ -20,18 +20,19 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         return replace(
             bare,
             activation=rng.choice(["sigmoid", "tanh"], p=[0.75, 0.25]),
-            depth=max(recipe.depth, int(rng.choice([5, 8, 12]))),
+            depth=recipe.at_least(int(rng.choice([5, 8, 12]))),
             init=rng.choice(["xavier", "lecun_uniform"]),
             init_gain=float(rng.uniform(0.3, 1.0)),
         )
     if face == "tiny":
         return replace(
             bare,
-            depth=max(recipe.depth, int(rng.choice([3, 5, 8]))),
+            depth=recipe.at_least(int(rng.choice([3, 5, 8]))),
             init_gain=float(10 ** rng.uniform(-1.3, -0.3)),
         )
-    depth = max(recipe.depth, 2)
-    return replace(bare, depth=depth, init=face, init_gain=float(rng.uniform(0.5, 1.5)))
+    return replace(
+        bare, depth=recipe.at_least(2), init=face, init_gain=float(rng.uniform(0.5, 1.5))
+    )
 
 
 def shows(trace: Trace, twin: Trace) -> bool:

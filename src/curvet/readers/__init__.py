@@ -61,7 +61,8 @@ def read(
         A log, or a folder that is searched for logs, hidden files left out.
     on_error : callable (ReadError) -> object, optional
         Receives each problem, and reading goes on; files that no reader knows come as
-        `UnknownFormatError`. Without it the first problem is raised.
+        `UnknownFormatError`. Without it the first problem is raised, but for files of a folder
+        that are no log at all: notes, pictures and weights lie beside most logs.
 
     Yields
     ------
@@ -72,8 +73,8 @@ def read(
     Raises
     ------
     ReadError
-        The first file that is damaged, unreadable or of an unknown format, or a folder without
-        any file, unless `on_error` is given.
+        The first log that is damaged or unreadable, a named file of an unknown format, or a
+        folder without any log, unless `on_error` is given.
 
     Examples
     --------
@@ -86,10 +87,13 @@ def read(
     taken: set[str] = set()
     empty = True
     for entry in _entries(root):
-        empty = False
         if isinstance(entry, ReadError):
-            report(entry)
+            beside = isinstance(entry, UnknownFormatError) and Path(entry.path) != root
+            if on_error is not None or not beside:
+                empty = False
+                report(entry)
             continue
+        empty = False
         try:
             for run in entry.reader.read(sorted(entry.files)):
                 run_id = _unique(_name(entry.path, root, run.id), entry.reader, taken)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +20,37 @@ import numpy as np
 
 from ..causes import CAUSES
 from ..errors import CorpusError
-from ..recipe import Recipe, Task, Trace
-from .loggers import draw_logger, log
+from ..recipe import Norm, Recipe, Task, Trace
+from .loggers import draw_logger, in_other_unit, log
+from .tasks import is_classification
 
 CORPUS_FORMAT = 1
-BASES_PER_ROUND = 8
+BASES_PER_ROUND = 4
 LOGS_PER_RUN = 2
 """Ways in which every labelled run is logged."""
 
 # Draws for each base. Causes whose injection often does no harm are tried more often.
 _DRAWS = {
-    "healthy": 7,
-    "lr_too_high": 4,
-    "lr_too_low": 3,
-    "exploding_gradients": 7,
-    "vanishing_gradients": 4,
-    "bad_data_batch": 6,
+    "healthy": 5,
+    "lr_too_high": 3,
+    "lr_too_low": 2,
+    "exploding_gradients": 4,
+    "vanishing_gradients": 3,
+    "bad_data_batch": 4,
     "overfitting": 3,
     "under_capacity": 3,
-    "over_regularisation": 4,
-    "noisy_labels": 4,
-    "unshuffled_data": 5,
+    "over_regularisation": 3,
+    "noisy_labels": 2,
+    "unshuffled_data": 3,
 }
+_DEPTHS: dict[str, tuple[Sequence[int], None, bool, Sequence[float]]] = {
+    "mlp": ((1, 2, 3, 4, 6, 9), None, True, (0.25, 0.25, 0.2, 0.14, 0.1, 0.06)),
+    "conv": ((1, 2, 3, 5), None, True, (0.2, 0.35, 0.3, 0.15)),
+    "attention": ((1, 2, 3), None, True, (0.5, 0.35, 0.15)),
+    **dict.fromkeys(("rnn", "gru", "lstm"), ((1, 2), None, True, (0.75, 0.25))),
+}
+_WIDTHS: dict[bool, Sequence[int]] = {True: (16, 24, 32, 48, 64), False: (12, 16, 24, 32)}
+_NORMS: dict[str, Norm] = {"rnn": "none", "gru": "none", "lstm": "none", "attention": "layer"}
 _RATES = {  # where a usable rate may lie, log10; measured on tasks of this size
     "sgd": (-3.0, 0.3),
     "nesterov": (-3.0, 0.3),
@@ -107,17 +119,26 @@ def simulate(
         The folder holds a corpus of another seed or format.
     """
     from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
 
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, seed)
     counts: list[int] = []
     chunk = 2 * workers
-    with Parallel(n_jobs=workers) as parallel:
-        while sum(counts) < n_runs:
-            rounds = range(len(counts), len(counts) + chunk)
-            jobs = (delayed(_make_round)(out, seed, number, device) for number in rounds)
-            counts += parallel(jobs)
-            progress(min(sum(counts), n_runs), n_runs)
+    try:
+        with Parallel(n_jobs=workers) as parallel:
+            while sum(counts) < n_runs:
+                rounds = range(len(counts), len(counts) + chunk)
+                jobs = (
+                    delayed(_make_round)(out, seed, number, device, os.getpid())
+                    for number in rounds
+                )
+                counts += parallel(jobs)
+                progress(min(sum(counts), n_runs), n_runs)
+    except KeyboardInterrupt:
+        if workers > 1:
+            get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        raise
     kept, total = 0, 0
     while total < n_runs:
         total, kept = total + counts[kept], kept + 1
@@ -177,12 +198,13 @@ def _shard_path(folder: Path, number: int) -> Path:
     return folder / f"round-{number:05d}.npz"
 
 
-def _make_round(out: Path, seed: int, number: int, device: str) -> int:
+def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> int:
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
         with np.load(path, allow_pickle=False) as shard:
             return len(shard["cause"]) // LOGS_PER_RUN
+    _end_with(owner)
     import torch
 
     if device == "cpu":
@@ -190,6 +212,20 @@ def _make_round(out: Path, seed: int, number: int, device: str) -> int:
     examples = list(simulate_round(seed, number, device))
     _write_shard(path, examples)
     return len(examples) // LOGS_PER_RUN
+
+
+@lru_cache(maxsize=1)
+def _end_with(owner: int) -> None:
+    """End this worker once the process that started it is gone, however that ended."""
+    if os.getpid() == owner:
+        return
+
+    def watch() -> None:
+        while os.getppid() == owner:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def simulate_round(seed: int, number: int, device: str = "cpu") -> Iterator[Example]:
@@ -264,7 +300,9 @@ def _label(
         logger = draw_logger(trace, rng)
         kept = log(trace, logger)
         if len(kept.loss) >= 2 and cause.shows(kept, log(family.twin, logger)):
-            net = f"mlp{recipe.depth}"
+            if not is_classification(recipe.task):
+                kept = in_other_unit(kept, 10 ** rng.uniform(-2, 3))
+            net = f"{recipe.net}{recipe.depth}"
             number = family.name.split("-")[0]
             logged.append(
                 Example(kept, key, family.name, number, recipe.task.kind, net, logger.style)
@@ -291,7 +329,16 @@ def _draw_bases(rng: np.random.Generator) -> list[Recipe]:
         n_outputs = n_inputs
     n_steps = int(np.exp(rng.uniform(np.log(120), np.log(1500))))
     batch = int(rng.choice([8, 16, 32, 64], p=[0.15, 0.25, 0.4, 0.2]))
-    depth = int(rng.choice([1, 2, 3, 4, 6, 9], p=[0.25, 0.25, 0.2, 0.14, 0.1, 0.06]))
+    net = rng.choice(
+        ["mlp", "conv", "rnn", "gru", "lstm", "attention"], p=[0.45, 0.16, 0.14, 0.08, 0.04, 0.13]
+    )
+    depth = int(rng.choice(*_DEPTHS[net]))
+    if net != "mlp":
+        # Sequences cost several times as much a step: shorter runs on smaller batches.
+        n_steps = int(np.exp(rng.uniform(np.log(120), np.log(700))))
+        batch = int(rng.choice([8, 16, 32], p=[0.35, 0.5, 0.15]))
+        if kind == "next_token":
+            n_inputs = n_outputs * int(rng.choice([6, 8, 12]))
     norm = rng.choice(["none", "layer", "batch"], p=[0.5, 0.25, 0.25])
     epochs = np.exp(rng.uniform(np.log(0.8), np.log(40)))
     pool = int(np.clip(n_steps * batch / epochs, 600, 2048 if kind == "autoencode" else 12000))
@@ -300,15 +347,15 @@ def _draw_bases(rng: np.random.Generator) -> list[Recipe]:
         p=[0.27, 0.08, 0.08, 0.34, 0.18, 0.05],
     )
     shared = Recipe(
-        task=Task(kind, n_inputs, n_outputs, pool, 256, 0.5, 0.0, 0),
+        task=Task(kind, n_inputs, n_outputs, pool, 256 if net == "mlp" else 128, 0.5, 0.0, 0),
+        net=net,
         depth=depth,
-        width=int(rng.choice([16, 24, 32] if depth > 4 else [16, 24, 32, 48, 64])),
+        width=int(rng.choice(_WIDTHS[net == "mlp" and depth <= 4])),
         activation=rng.choice(
-            ["relu", "leaky_relu", "gelu", "tanh", "sigmoid"],
-            p=[0.4, 0.1, 0.25, 0.2, 0.05] if depth < 4 else [0.45, 0.15, 0.3, 0.1, 0.0],
+            ["relu", "leaky_relu", "gelu", "tanh", "sigmoid"], p=_activations(net, depth)
         ),
-        norm=norm,
-        residual=bool(depth >= 3 and rng.random() < 0.4),
+        norm=_NORMS.get(net, norm),
+        residual=bool(depth >= 3 and rng.random() < 0.4) or net == "attention",
         init=rng.choice(["he", "xavier", "lecun_uniform"]),
         init_gain=1.0,
         optimiser=optimiser,
@@ -319,7 +366,7 @@ def _draw_bases(rng: np.random.Generator) -> list[Recipe]:
         clip=float("inf"),
         weight_decay=0.0,
         penalty_in_loss=False,
-        dropout=float(rng.choice([0.0, 0.1, 0.2], p=[0.65, 0.2, 0.15])),
+        dropout=float(rng.choice([0.0, 0.1, 0.2, 0.35, 0.5], p=[0.6, 0.12, 0.12, 0.08, 0.08])),
         label_smoothing=0.0,
         batch_size=batch,
         n_steps=n_steps,
@@ -332,6 +379,15 @@ def _draw_bases(rng: np.random.Generator) -> list[Recipe]:
         seed=0,
     )
     return [_vary_base(shared, rng) for _ in range(BASES_PER_ROUND)]
+
+
+def _activations(net: str, depth: int) -> Sequence[float]:
+    """Give the shares of ReLU, leaky ReLU, GELU, tanh and sigmoid among nets of a kind."""
+    if net == "rnn":
+        return (0.3, 0.0, 0.0, 0.7, 0.0)
+    if depth < 4:
+        return (0.4, 0.1, 0.25, 0.2, 0.05)
+    return (0.45, 0.15, 0.3, 0.1, 0.0)
 
 
 def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
@@ -352,9 +408,9 @@ def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
         ),
         warmup=float(rng.choice([0.0, rng.uniform(0.01, 0.15)])),
         clip=float(rng.choice([np.inf, np.inf, 1.0, 5.0])),
-        weight_decay=float(rng.choice([0.0, 10 ** rng.uniform(-6, -3.3)])),
+        weight_decay=float(rng.choice([0.0, 10 ** rng.uniform(-6, -2.5)])),
         label_smoothing=float(rng.choice([0.0, 0.0, 0.0, 0.0, 0.1])),
-        penalty_in_loss=bool(rng.random() < 0.15),
+        penalty_in_loss=bool(rng.random() < 0.3),
         order=rng.choice(["shuffled", "replacement"], p=[0.8, 0.2]),
     )
 

@@ -7,7 +7,7 @@ k steps, Keras running means per epoch, detectron2 a median window, dashboards e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -133,6 +133,17 @@ def log(trace: Trace, logger: Logger) -> Trace:
 
 
 _WINDOWED = ("mean", "epoch", "median")
+
+
+def in_other_unit(trace: Trace, factor: float) -> Trace:
+    """Express the losses of a regression in another unit; gradients scale with them."""
+    with np.errstate(over="ignore"):
+        return replace(
+            trace,
+            loss=trace.loss * factor,
+            grad_norm=trace.grad_norm * factor,
+            val=trace.val * factor,
+        )
 
 
 def to_run(trace: Trace, run_id: str) -> Run:

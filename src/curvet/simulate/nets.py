@@ -1,9 +1,13 @@
-"""Networks for a whole population: every weight has a leading axis over the nets."""
+"""Networks for a whole population: every weight has a leading axis over the nets.
+
+All nets are chains of linear maps, written as batched matrix products; what differs between
+fully connected, convolutional, recurrent and attention nets is how inputs reach the maps.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..recipe import Activation, Recipe
+from .tasks import sequence_shape
 
 _ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -27,32 +32,57 @@ _GAIN: dict[Activation, float] = {
     "tanh": 1.0,
     "sigmoid": 1.0,
 }
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """One linear map of a net.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Of the widest net.
+    fan_in : int or None
+        Inputs that count for the initial scale; None for the net's own width.
+    hidden : bool
+        Whether an activation follows.
+    """
+
+    n_in: int
+    n_out: int
+    fan_in: int | None
+    hidden: bool
 
 
 @dataclass(slots=True, eq=False)
-class Mlps:
-    """Fully connected nets of one family that differ in width, gain and seed.
+class Nets:
+    """Nets of one family that differ in width, gain and seed.
 
     All weights lie in one array, so that an optimiser is a few operations whatever the depth.
 
     Parameters
     ----------
+    recipe : Recipe
+        The first of the family; only what the family shares is read from it.
     weights : Tensor of shape (net, parameter)
         All parameters of each net.
-    sizes : list of (fan_in, fan_out)
-        Layers, widest net.
+    maps : list of Map
+        In the order of the parameters.
     active : Tensor of shape (net, 1, hidden)
         1 for the hidden units that the net has.
     dropout : Tensor of shape (net, 1, 1)
         Probability to drop a hidden unit.
+    statistics : dict of layer to (mean, variance), each of shape (net, 1, hidden)
+        Running statistics of batch normalisation.
     """
 
+    recipe: Recipe
     weights: Tensor
-    sizes: list[tuple[int, int]]
+    maps: list[Map]
     active: Tensor
     dropout: Tensor
-    recipe: Recipe
-    statistics: list[tuple[Tensor, Tensor]]
+    statistics: dict[int, tuple[Tensor, Tensor]]
 
     def forward(self, x: Tensor, training: bool, generator: torch.Generator) -> Tensor:
         """Compute the outputs.
@@ -60,7 +90,7 @@ class Mlps:
         Parameters
         ----------
         x : Tensor of shape (net, sample, input)
-            Inputs.
+            Inputs; sequence nets read them as (net, sample, time, channel).
         training : bool
             Drop units and use (and update) the batch's own statistics.
         generator : torch.Generator
@@ -70,41 +100,175 @@ class Mlps:
         -------
         Tensor of shape (net, sample, output)
         """
-        act = _ACTIVATIONS[self.recipe.activation]
-        parts = iter(torch.split(self.weights, [n * m + m for n, m in self.sizes], dim=1))
-        h = x
-        for layer, ((n, m), flat) in enumerate(zip(self.sizes, parts, strict=True)):
-            weight = flat[:, : n * m].reshape(-1, n, m)  # (net, in, out)
-            z = torch.baddbmm(flat[:, None, n * m :], h, weight)  # (net, sample, out)
-            if layer == len(self.sizes) - 1:
-                return z
-            z = act(self._normalise(z, layer, training)) * self.active
-            if training and self.recipe.dropout > 0:
-                kept = torch.rand(z.shape, generator=generator, device=z.device) >= self.dropout
-                z = z * kept / (1 - self.dropout)
-            h = h + z if self.recipe.residual and layer > 0 else z
-        raise AssertionError("a net has an output layer")
+        call = _Call(self, self._linears(), training, generator)
+        if self.recipe.net == "mlp":
+            return _mlp(call, x)
+        length, channels = sequence_shape(self.recipe.task)
+        sequence = x[:, :, : length * channels].reshape(*x.shape[:2], length, channels)
+        if self.recipe.net == "conv":
+            return _conv(call, sequence)
+        if self.recipe.net == "attention":
+            return _attention(call, sequence)
+        return _recurrent(call, sequence)
 
-    def _normalise(self, z: Tensor, layer: int, training: bool) -> Tensor:
-        if self.recipe.norm == "layer":
-            width = self.active.sum(-1, keepdim=True)
-            centred = (z - (z * self.active).sum(-1, keepdim=True) / width) * self.active
+    def _linears(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield weight (net, in, out) and bias (net, 1, out) of each map."""
+        sizes = [(m.n_in + 1) * m.n_out for m in self.maps]
+        for m, flat in zip(self.maps, torch.split(self.weights, sizes, dim=1), strict=True):
+            split = m.n_in * m.n_out
+            yield flat[:, :split].reshape(-1, m.n_in, m.n_out), flat[:, None, split:]
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One pass through nets: the maps still to be used, and what a layer needs besides."""
+
+    nets: Nets
+    linears: Iterator[tuple[Tensor, Tensor]]
+    training: bool
+    generator: torch.Generator
+    layer: int = 0
+
+    def linear(self, x: Tensor) -> Tensor:
+        """Apply the next map to the last axis of x, (net, ..., in)."""
+        weight, bias = next(self.linears)
+        return apply(weight, bias, x)
+
+    def activate(self, z: Tensor) -> Tensor:
+        """Normalise, activate, switch off units that a net lacks, and drop some: (net, n, unit)."""
+        nets = self.nets
+        act = _ACTIVATIONS[nets.recipe.activation]
+        return self.drop(act(self.normalise(z)) * nets.active)
+
+    def drop(self, h: Tensor) -> Tensor:
+        """Drop hidden units at random, (net, n, unit)."""
+        nets = self.nets
+        if not self.training or nets.recipe.dropout == 0:
+            return h
+        kept = torch.rand(h.shape, generator=self.generator, device=h.device) >= nets.dropout
+        return h * kept / (1 - nets.dropout)
+
+    def normalise(self, z: Tensor) -> Tensor:
+        """Normalise over units or over samples, or not at all: (net, n, unit)."""
+        nets, layer = self.nets, self.layer
+        self.layer += 1
+        if nets.recipe.norm == "layer":
+            width = nets.active.sum(-1, keepdim=True)
+            centred = (z - (z * nets.active).sum(-1, keepdim=True) / width) * nets.active
             return centred * torch.rsqrt(centred.square().sum(-1, keepdim=True) / width + 1e-5)
-        if self.recipe.norm == "batch":
-            if training:
-                mean, var = z.mean(1, keepdim=True), z.var(1, keepdim=True, unbiased=False)
-                old_mean, old_var = self.statistics[layer]
-                self.statistics[layer] = (
-                    0.9 * old_mean + 0.1 * mean.detach(),
-                    0.9 * old_var + 0.1 * var.detach(),
-                )
-            else:
-                mean, var = self.statistics[layer]
-            return (z - mean) * torch.rsqrt(var + 1e-5)
-        return z
+        if nets.recipe.norm == "none":
+            return z
+        if self.training:
+            mean, var = z.mean(1, keepdim=True), z.var(1, keepdim=True, unbiased=False)
+            old = nets.statistics.get(layer, (torch.zeros_like(mean), torch.ones_like(var)))
+            nets.statistics[layer] = (
+                0.9 * old[0] + 0.1 * mean.detach(),
+                0.9 * old[1] + 0.1 * var.detach(),
+            )
+        else:
+            mean, var = nets.statistics[layer]
+        return (z - mean) * torch.rsqrt(var + 1e-5)
 
 
-def make_mlps(recipes: Sequence[Recipe], device: torch.device) -> Mlps:
+def apply(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+    """Apply maps (net, in, out) to the last axis of x, (net, ..., in) -> (net, ..., out)."""
+    return torch.baddbmm(bias, x.flatten(1, -2), weight).reshape(*x.shape[:-1], -1)
+
+
+def _mlp(call: _Call, x: Tensor) -> Tensor:
+    h = x
+    for layer in range(call.nets.recipe.depth):
+        z = call.activate(call.linear(h))
+        h = h + z if call.nets.recipe.residual and layer > 0 else z
+    return call.linear(h)
+
+
+def _conv(call: _Call, x: Tensor) -> Tensor:
+    """Convolve over time with kernels of three, pool by the mean."""
+    h = x  # (net, sample, time, channel)
+    for layer in range(call.nets.recipe.depth):
+        padded = functional.pad(h, (0, 0, 1, 1))
+        patches = torch.cat([padded[:, :, :-2], h, padded[:, :, 2:]], dim=3)
+        z = call.activate(call.linear(patches).flatten(1, 2)).reshape(*h.shape[:3], -1)
+        h = h + z if call.nets.recipe.residual and layer > 0 else z
+    return call.linear(h.mean(2))
+
+
+def _recurrent(call: _Call, x: Tensor) -> Tensor:
+    """Run plain recurrent, GRU or LSTM layers over time; the last state gives the output."""
+    recipe, nets = call.nets.recipe, call.nets
+    h = x  # (net, sample, time, channel)
+    for _ in range(recipe.depth):
+        inputs = call.linear(h)  # (net, sample, time, gates * hidden)
+        weight, bias = next(call.linears)
+        state = torch.zeros(*h.shape[:2], weight.shape[1], device=h.device)
+        cell, states = state, []
+        for t in range(h.shape[2]):
+            recurrent = torch.baddbmm(bias, state, weight)
+            state, cell = _STEPS[recipe.net](recipe, inputs[:, :, t], recurrent, state, cell)
+            state = state * nets.active
+            states.append(state)
+        h = torch.stack(states, dim=2)
+    return call.linear(call.drop(h[:, :, -1]))
+
+
+Step = Callable[[Recipe, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def _rnn_step(
+    recipe: Recipe, x: Tensor, recurrent: Tensor, state: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    return _ACTIVATIONS[recipe.activation](x + recurrent), cell
+
+
+def _gru_step(
+    recipe: Recipe, x: Tensor, recurrent: Tensor, state: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    xr, xz, xn = x.chunk(3, dim=-1)
+    hr, hz, hn = recurrent.chunk(3, dim=-1)
+    new = torch.tanh(xn + torch.sigmoid(xr + hr) * hn)
+    keep = torch.sigmoid(xz + hz)
+    return keep * state + (1 - keep) * new, cell
+
+
+def _lstm_step(
+    recipe: Recipe, x: Tensor, recurrent: Tensor, state: Tensor, cell: Tensor
+) -> tuple[Tensor, Tensor]:
+    i, f, g, o = (x + recurrent).chunk(4, dim=-1)
+    cell = torch.sigmoid(f + 1.0) * cell + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+_STEPS: dict[str, Step] = {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_step}
+
+
+def _attention(call: _Call, x: Tensor) -> Tensor:
+    """Run pre-norm transformer blocks with one causal head; the last position gives the output."""
+    nets, length = call.nets, x.shape[2]
+    h = call.linear(x) + _positions(length, nets.active.shape[-1]).to(x.device)
+    h = h * nets.active.unsqueeze(2)
+    mask = torch.full((length, length), -1e9, device=x.device).triu(1)
+    width = nets.active.sum(-1).reshape(-1, 1, 1, 1)
+    for _ in range(nets.recipe.depth):
+        z = call.normalise(h.flatten(1, 2)).reshape(h.shape)
+        q, k, v = call.linear(z).chunk(3, dim=-1)
+        scores = (q * nets.active.unsqueeze(2)) @ k.transpose(2, 3) / width.sqrt() + mask
+        mixed = call.linear(scores.softmax(-1) @ v) * nets.active.unsqueeze(2)
+        h = h + call.drop(mixed.flatten(1, 2)).reshape(h.shape)
+        z = call.normalise(h.flatten(1, 2)).reshape(h.shape)
+        inner = _ACTIVATIONS[nets.recipe.activation](call.linear(z)) * nets.active.unsqueeze(2)
+        out = call.linear(inner) * nets.active.unsqueeze(2)
+        h = h + call.drop(out.flatten(1, 2)).reshape(h.shape)
+    return call.linear(h[:, :, -1])
+
+
+def _positions(length: int, width: int) -> Tensor:
+    """Sinusoids that tell the positions apart, (time, hidden)."""
+    angle = torch.arange(length)[:, None] / 50 ** (torch.arange(width)[None, :] / width)
+    return torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
+
+
+def make_nets(recipes: Sequence[Recipe], device: torch.device) -> Nets:
     """Draw the initial weights of nets of one family.
 
     Parameters
@@ -116,45 +280,66 @@ def make_mlps(recipes: Sequence[Recipe], device: torch.device) -> Mlps:
     """
     first = recipes[0]
     width = max(recipe.width for recipe in recipes)
-    inner = [width] * first.depth
-    dims = [first.task.n_inputs, *inner, first.task.n_outputs]
-    sizes = list(pairwise(dims))
-    weights = torch.stack([_init(recipe, sizes) for recipe in recipes]).to(device)
+    maps = list_maps(first, width)
+    weights = torch.stack([_init(recipe, maps) for recipe in recipes]).to(device)
     active = torch.zeros(len(recipes), 1, width)
     for row, recipe in enumerate(recipes):
         active[row, :, : recipe.width] = 1
     dropout = torch.tensor([recipe.dropout for recipe in recipes]).reshape(-1, 1, 1)
-    shape = (len(recipes), 1, width)
-    statistics = [
-        (torch.zeros(shape, device=device), torch.ones(shape, device=device)) for _ in inner
-    ]
-    return Mlps(weights, sizes, active.to(device), dropout.to(device), first, statistics)
+    return Nets(first, weights, maps, active.to(device), dropout.to(device), {})
 
 
-def _init(recipe: Recipe, sizes: list[tuple[int, int]]) -> Tensor:
+def list_maps(recipe: Recipe, width: int) -> list[Map]:
+    """List the linear maps of a net with `width` hidden units, in the order of use."""
+    task, depth = recipe.task, recipe.depth
+    if recipe.net == "mlp":
+        dims = [task.n_inputs, *[width] * depth]
+        maps = [Map(n, m, n if i == 0 else None, True) for i, (n, m) in enumerate(pairwise(dims))]
+        last = dims[-1]
+        return [*maps, Map(last, task.n_outputs, None if depth else last, False)]
+    channels = sequence_shape(task)[1]
+    maps = []
+    if recipe.net == "attention":
+        maps.append(Map(channels, width, channels, False))
+        for _ in range(depth):
+            maps += [Map(width, 3 * width, None, False), Map(width, width, None, False)]
+            maps += [Map(width, width, None, True), Map(width, width, None, False)]
+    for layer in range(depth if recipe.net != "attention" else 0):
+        n = channels if layer == 0 else width
+        if recipe.net == "conv":
+            maps.append(Map(3 * n, width, 3 * n if layer == 0 else None, True))
+        else:
+            gates = _GATES[recipe.net]
+            maps.append(Map(n, gates * width, n if layer == 0 else None, False))
+            maps.append(Map(width, gates * width, None, False))
+    return [*maps, Map(width, task.n_outputs, None, False)]
+
+
+def _init(recipe: Recipe, maps: Sequence[Map]) -> Tensor:
     """Draw one net's parameters, (parameter,); units beyond its width get weights too."""
     generator = torch.Generator().manual_seed(recipe.seed % 2**63)
     parts = []
-    for layer, (n, m) in enumerate(sizes):
-        hidden = layer < len(sizes) - 1
-        fan_in = n if layer == 0 else recipe.width
-        fan_out = recipe.width if hidden else m
-        gain = recipe.init_gain * (_GAIN[recipe.activation] if hidden else 1.0)
-        weight = torch.randn(n * m, generator=generator)
-        bias = torch.zeros(m)
+    for m in maps:
+        # A convolution sees three neighbours of each hidden unit.
+        fan_in = m.fan_in or recipe.width * (3 if recipe.net == "conv" and m.hidden else 1)
+        fan_out = recipe.width if m.hidden else m.n_out
+        weight = torch.randn(m.n_in * m.n_out, generator=generator)
+        bias = torch.zeros(m.n_out)
+        gain = recipe.init_gain * (_GAIN[recipe.activation] if m.hidden else 1.0)
         if recipe.init == "lecun_uniform":  # the default of torch.nn.Linear
-            weight = (torch.rand(n * m, generator=generator) * 2 - 1) / math.sqrt(fan_in)
-            bias = (torch.rand(m, generator=generator) * 2 - 1) / math.sqrt(fan_in)
+            bound = 1 / math.sqrt(fan_in)
+            weight = torch.rand(len(weight), generator=generator) * 2 * bound - bound
+            bias = torch.rand(m.n_out, generator=generator) * 2 * bound - bound
             weight = weight * recipe.init_gain
         elif recipe.init == "xavier":
             weight = weight * recipe.init_gain * math.sqrt(2 / (fan_in + fan_out))
         elif recipe.init == "zero":
             weight = weight * 0.0
         elif recipe.init == "constant":
-            weight = torch.full((n * m,), 0.1 * recipe.init_gain)
+            weight = torch.full_like(weight, 0.1 * recipe.init_gain)
         else:
             weight = weight * gain / math.sqrt(fan_in)
-        if recipe.init == "dead" and hidden:
+        if recipe.init == "dead" and m.hidden:
             bias = bias - 3.0 * recipe.init_gain
         parts += [weight, bias]
     return torch.cat(parts)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..recipe import Recipe, Task, Trace
-from .nets import make_mlps
+from .nets import list_maps, make_nets
 from .tasks import Dataset, is_classification, make_dataset
 
 N_VALIDATIONS = 60
@@ -60,8 +60,7 @@ def train_population(
 
 def _group_size(recipes: Sequence[Recipe], device: str) -> int:
     width = max(recipe.width for recipe in recipes)
-    task, depth = recipes[0].task, recipes[0].depth
-    parameters = width * (task.n_inputs + task.n_outputs + max(0, depth - 1) * width)
+    parameters = sum((m.n_in + 1) * m.n_out for m in list_maps(recipes[0], width))
     budget = 600_000 if device == "cpu" else 2_000_000_000
     return int(np.clip(budget // max(1, parameters), 16, 64 if device == "cpu" else 4096))
 
@@ -254,7 +253,7 @@ def _train_family(
     """Train nets of one family; the heart of the simulator."""
     torch.set_flush_denormal(True)  # weights that vanish would slow the processor down
     n_steps = recipes[0].n_steps
-    nets, data = make_mlps(recipes, device), _gather_data(recipes, datasets, device)
+    nets, data = make_nets(recipes, device), _gather_data(recipes, datasets, device)
     plan = _make_plan(recipes, datasets)
     weights = nets.weights.requires_grad_()
     optimiser = _Optimiser(recipes, weights)

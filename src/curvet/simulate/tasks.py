@@ -37,6 +37,14 @@ def is_classification(task: Task) -> bool:
     return task.kind in ("teacher", "clusters", "next_token")
 
 
+def sequence_shape(task: Task) -> tuple[int, int]:
+    """Tell how sequence nets read a task's inputs: (time, channel)."""
+    if task.kind == "next_token":
+        return task.n_inputs // task.n_outputs, task.n_outputs
+    channels = 2 if task.n_inputs <= 12 else 3 if task.n_inputs <= 24 else 4
+    return task.n_inputs // channels, channels
+
+
 def make_dataset(task: Task) -> Dataset:
     """Draw the data of a task.
 

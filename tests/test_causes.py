@@ -1,0 +1,5 @@
+from .naive import A
+
+
+def test_a():
+    assert A == 1
