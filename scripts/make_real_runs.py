@@ -10,7 +10,7 @@ twin by that cause's own sign.
     python scripts/make_real_runs.py --bases 260         # resumes where it was stopped
 
 Writes into data/real: `runs.jsonl.xz` (one run a line: curves as logged each step, and once more
-per epoch) and `labels.csv`. One core, about a quarter of an hour for 100 bases.
+per epoch) and `labels.csv`. One core, about 20 minutes for 100 bases.
 """
 
 from __future__ import annotations

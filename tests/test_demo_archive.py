@@ -1,6 +1,8 @@
-"""The demo archive: every run is readable, labelled and true to its label."""
+"""The shipped archives: every demo run is readable and true to its label; the trial is whole."""
 
 import csv
+import json
+import lzma
 import math
 from collections import Counter
 from pathlib import Path
@@ -74,3 +76,18 @@ def test_archive_is_small_and_names_no_machine() -> None:
 def test_readme_names_every_run() -> None:
     text = (DATA / "README.md").read_text(encoding="utf-8")
     assert [row["run"] for row in LABELS if f"`{row['run']}`" not in text] == []
+
+
+def test_trial_agrees_with_its_labels() -> None:
+    rows = csv.DictReader((DATA / "real" / "labels.csv").read_text(encoding="utf-8").splitlines())
+    with lzma.open(DATA / "real" / "runs.jsonl.xz", "rt", encoding="utf-8") as file:
+        runs = [json.loads(line) for line in file]
+    assert [(run["id"], run["cause"]) for run in runs] == [(r["id"], r["cause"]) for r in rows]
+    assert len({run["id"] for run in runs}) == len(runs)
+    assert {run["cause"] for run in runs} == set(CAUSES)
+    healthy = {run["base"] for run in runs if run["id"].endswith("-00")}
+    assert {run["base"] for run in runs} == healthy
+    for run in runs:
+        for style in ("per_step", "per_epoch"):
+            assert all(len(c["step"]) == len(c["value"]) > 0 for c in run[style].values())
+            assert "loss" in run[style]

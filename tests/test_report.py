@@ -63,7 +63,7 @@ EARLY = replace(
     probabilities={},
     cause=None,
     likely=(),
-    reason="6 points",
+    reason="too early to tell: 6 points",
     evidence=(),
     channels=("loss",),
     n_points=6,
@@ -144,7 +144,7 @@ def test_json_has_the_same_keys_for_every_row() -> None:
     assert first["cause"] == "lr_too_high"
     assert first["evidence"][1]["steps"] == [300.0, 900.0]
     assert early["cause"] is None
-    assert early["reason"] == "6 points"
+    assert early["reason"] == "too early to tell: 6 points"
     assert failed["status"] == "error"
     assert failed["error"] == "runs/9.csv: an empty file"
 

@@ -21,7 +21,7 @@ from curvet.causes import CAUSES
 from curvet.errors import CorpusError
 from curvet.recipe import BadBatch, Recipe, Task, Trace
 from curvet.roles import assign
-from curvet.simulate import corpus
+from curvet.simulate import bases, corpus
 from curvet.simulate.corpus import LOGS_PER_RUN, load_corpus, simulate
 from curvet.simulate.loggers import Logger, draw_logger, log, to_run
 from curvet.simulate.population import lr_schedule, train_population
@@ -407,12 +407,12 @@ def test_a_trace_is_a_run_with_every_channel() -> None:
 
 SMALL = """
 from dataclasses import replace
-from curvet.simulate import corpus
+from curvet.simulate import bases, corpus
 
-draw = corpus._draw_bases
-corpus.BASES_PER_ROUND = 2
+draw = corpus.draw_bases
+bases.BASES_PER_ROUND = 2
 corpus._DRAWS = {key: 1 for key in corpus._DRAWS}
-corpus._draw_bases = lambda rng: [
+corpus.draw_bases = lambda rng: [
     replace(base, net="mlp", depth=1, norm="none", residual=False, n_steps=60, batch_size=8)
     for base in draw(rng)
 ]
@@ -423,8 +423,9 @@ corpus._draw_bases = lambda rng: [
 @pytest.fixture
 def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BASES_PER_ROUND", "_DRAWS", "_draw_bases"):
-            patch.setattr(corpus, name, getattr(corpus, name))  # to be put back
+        patch.setattr(bases, "BASES_PER_ROUND", bases.BASES_PER_ROUND)  # to be put back
+        for name in ("_DRAWS", "draw_bases"):
+            patch.setattr(corpus, name, getattr(corpus, name))
         exec(SMALL, {})
         yield
 

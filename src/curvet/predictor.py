@@ -205,34 +205,44 @@ def _columns(table: Any) -> dict[str, Curve]:
     from .readers.rows import step_rank
 
     columns = {str(name): table[name] for name in table}
-    short = {"val": "val_loss"} if "val_loss" not in columns else {}
     ranked = sorted((rank, name) for name in columns if (rank := step_rank(name)) is not None)
-    step = np.asarray(columns.pop(ranked[0][1]), np.float64) if ranked else None
+    step = _series(ranked[0][1], columns[ranked[0][1]]).value if ranked else None
     curves: dict[str, Curve] = {}
     for name, values in columns.items():
         if step_rank(name) is not None:
             continue
-        tag = short.get(name, name)
+        tag = "val_loss" if name == "val" and "val_loss" not in columns else name
         try:
             series = _series(tag, values)
         except CurveError:
-            if isinstance(values, Curve) or name in ("loss", *_TAGS):
+            if name in ("loss", *_TAGS):
                 raise
             continue  # a column of text beside the curves
         if step is not None and len(step) == len(series) and not isinstance(values, Curve):
             series = Curve(tag, step, series.value)
-        if hasattr(table, "columns"):  # a cell left empty was not logged
-            logged = ~np.isnan(series.value)
-            if logged.any() and not _ends_in_gap(logged):
-                series = Curve(tag, series.step[logged], series.value[logged])
         curves[tag] = series
-    return curves
+    return _without_gaps(curves) if hasattr(table, "columns") else curves
 
 
-def _ends_in_gap(logged: Any) -> bool:
-    """Tell a loss that turned NaN from cells left empty: it is full first, NaN to the end."""
-    first = int(np.argmin(logged))
-    return bool(not logged.all() and first > 0 and not logged[first:].any())
+def _without_gaps(curves: dict[str, Curve]) -> dict[str, Curve]:
+    """Drop the cells of a DataFrame that were left empty, but not a loss that was NaN.
+
+    Evaluation rows have no training loss, and the other way round. A row without any number, and
+    a column that is full first and empty to the end, were NaN.
+    """
+    if not curves:
+        return curves
+    cells = {tag: ~np.isnan(curve.value) for tag, curve in curves.items()}
+    empty = ~np.any(list(cells.values()), axis=0)
+    fullest = max(cells, key=lambda tag: int(cells[tag].sum()))
+    out: dict[str, Curve] = {}
+    for tag, curve in curves.items():
+        logged = cells[tag] | (empty if tag == fullest else False)
+        end = int(np.argmin(cells[tag]))
+        if end > 0 and not cells[tag][end:].any():
+            logged = np.ones_like(logged)
+        out[tag] = Curve(tag, curve.step[logged], curve.value[logged])
+    return out
 
 
 def _series(tag: str, values: Any) -> Curve:

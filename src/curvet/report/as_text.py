@@ -101,7 +101,7 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
     name, source = clean(diagnosis.run_id) or "(no name)", clean(diagnosis.source)
     lines = [f"{name}  ({source})" if source and source != name else name, ""]
     if diagnosis.probability is None:
-        lines += _wrap(f"{NO_VERDICT}: {clean(diagnosis.reason) or 'no reason given'}", "  ")
+        lines += _wrap(clean(diagnosis.reason) or NO_VERDICT, "  ")
     else:
         lines.append(f"  {verdict(diagnosis)}, {percent(diagnosis.probability)}")
     lines += _bars(diagnosis)
@@ -258,7 +258,9 @@ def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
         name,
         verdict(diagnosis),
         "" if diagnosis.probability is None else percent(diagnosis.probability),
-        clean(diagnosis.reason) if diagnosis.cause is None else "".join(facts[:1]),
+        clean(diagnosis.reason).removeprefix(f"{NO_VERDICT}: ")
+        if diagnosis.cause is None
+        else "".join(facts[:1]),
         ", ".join(others[:2]),
         " ".join(diagnosis.channels),
     )
