@@ -19,6 +19,15 @@ from .simulate.corpus import Example, load_corpus
 from .simulate.loggers import to_run
 from .standardise import standardise
 
+HEALTHY_SHARE = 0.25
+"""Prior probability of a healthy run: more than any fault, but people ask about suspect runs."""
+
+PRIOR = {
+    key: HEALTHY_SHARE if key == "healthy" else (1 - HEALTHY_SHARE) / (len(CAUSES) - 1)
+    for key in CAUSES
+}
+"""Prior probability of each cause, which training and calibration assume."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
@@ -49,9 +58,10 @@ class Labelled:
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """Weights under which every cause counts alike, (n,), mean 1."""
+        """Weights under which the runs have the prior, (n,), mean 1."""
         counts = np.bincount(self.y, minlength=len(CAUSES))
-        weight = 1.0 / counts[self.y]
+        share = np.array([PRIOR[key] for key in CAUSES])
+        weight = share[self.y] / counts[self.y]
         return np.asarray(weight / weight.mean())
 
 

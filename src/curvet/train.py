@@ -15,7 +15,8 @@ from .classifiers import CLASSIFIERS, Classifier, Inputs
 from .classifiers.base import without
 from .classifiers.cnn import DROP
 from .evaluate import score_views
-from .labelled import Labelled, corpus_seed, load_labelled, split
+from .labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
+from .simulate.corpus import LOGS_PER_RUN
 from .standardise import OPTIONAL
 
 COVERAGE = 0.9
@@ -59,15 +60,21 @@ def train(
     classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(80 * done), 100))
     calibration = calibrate(classifiers, held, seed)
     progress(95, 100)
+    runs = len(labelled.y) // LOGS_PER_RUN
     made = {
         "corpus": {
             "seed": corpus_seed(corpus),
-            "runs": len(labelled.y),
+            "runs": runs,
+            "logs": len(labelled.y),
             "rounds": len(np.unique(labelled.group)),
             "causes": {k: int((labelled.y == i).sum()) for i, k in enumerate(CAUSES)},
         },
         "seed": seed,
-        "command": f"curvet train --corpus {corpus.name} --out {out.name} --seed {seed}",
+        "prior": PRIOR,
+        "commands": [
+            f"curvet simulate --runs {runs} --out {corpus.name} --seed {corpus_seed(corpus)}",
+            f"curvet train --corpus {corpus.name} --out {out.name} --seed {seed}",
+        ],
         "scores": _scores(classifiers, calibration, test),
     }
     save_bundle(out, list(CAUSES), classifiers, calibration, made)
