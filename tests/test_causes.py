@@ -56,7 +56,9 @@ def injected(key: str, seed: int, base: Recipe = BASE) -> Recipe:
 @pytest.fixture(scope="module")
 def traces() -> Mapping[str, list[Trace]]:
     """By cause: injected runs trained for real; under "twin", the base itself."""
-    recipes = {key: [injected(key, seed) for seed in range(DRAWS)] for key in CAUSES}
+    recipes = {
+        key: [replace(injected(key, seed), seed=seed) for seed in range(DRAWS)] for key in CAUSES
+    }
     recipes["twin"] = [BASE]
     made = iter(train_population([recipe for some in recipes.values() for recipe in some]))
     return {key: [next(made) for _ in some] for key, some in recipes.items()}
