@@ -32,6 +32,7 @@ ORDER = [
     "bundle",
     "predictor",
     "labelled",
+    "trials",
     "evaluate",
     "train",
     "archive",

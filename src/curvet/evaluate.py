@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from .calibrate import Calibration, expected_calibration_error, log_loss
 from .classifiers import Inputs
 from .classifiers.base import without
-from .errors import CorpusError, NoLossError
+from .errors import CorpusError
 from .labelled import corpus_seed, load_labelled, split
 from .predictor import Predictor, make_inputs
 from .roles import assign
-from .run import Curve, Run
 from .standardise import MIN_POINTS, standardise
+from .trials import read_trial
 
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "all channels": (),
@@ -43,9 +43,7 @@ def evaluate(
         The rounds that training with the bundle's seed held out are scored, if the bundle was
         trained on this corpus; all of a corpus of another seed.
     field : Path, optional
-        A folder with `index.csv` (columns id, cause_label, confidence, sweep_group, curve_csv)
-        and the curves it names (step, train_loss, val_loss, lr, grad_norm). Labels of low
-        confidence are left out.
+        Real runs with known causes, see `trials.read_trial`.
 
     Returns
     -------
@@ -177,23 +175,17 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
 
 
 def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
-    import pandas as pd
-
     causes = list(predictor.bundle.causes)
-    index = pd.read_csv(field / "index.csv")
-    index = index[index.confidence.isin(["medium", "high"]) & index.cause_label.isin(causes)]
     kept, groups, runs = [], [], []
-    for row in index.itertuples():
-        try:
-            channels = assign(_field_run(field / row.curve_csv, str(row.id)))
-        except NoLossError:
-            continue
-        if len(channels.loss) >= MIN_POINTS and np.isfinite(channels.loss.value).any():
+    for trial in read_trial(field):
+        channels = assign(trial.run)
+        finite = np.isfinite(channels.loss.value).any()
+        if trial.cause in causes and len(channels.loss) >= MIN_POINTS and finite:
             runs.append(standardise(channels))
-            kept.append(causes.index(row.cause_label))
-            groups.append(str(row.repo))
+            kept.append(causes.index(trial.cause))
+            groups.append(trial.group)
     if not runs:
-        raise CorpusError(f"{field}: no run with a known cause of medium or high confidence")
+        raise CorpusError(f"{field}: no run with a cause that the predictor knows")
     inputs, y, group = make_inputs(runs), np.array(kept), np.array(groups)
     out: dict[str, Any] = {}
     for name in ("all sources", *sorted(set(groups))):
@@ -207,16 +199,3 @@ def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
             causes,
         )
     return out
-
-
-def _field_run(path: Path, run_id: str) -> Run:
-    """Read a normalised curve file; a cell left empty was not logged."""
-    import pandas as pd
-
-    table = pd.read_csv(path, keep_default_na=False, dtype=str)
-    curves: dict[str, Curve] = {}
-    for tag in ("train_loss", "val_loss", "lr", "grad_norm"):
-        logged = table[table[tag] != ""] if tag in table else table[:0]
-        if len(logged):
-            curves[tag] = Curve.of(tag, logged[tag].astype(float), logged["step"].astype(float))
-    return Run(run_id, str(path), curves, "field")

@@ -6,11 +6,15 @@ made by any number of workers, killed and resumed, and is always the same.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -103,33 +107,42 @@ def simulate(
     CorpusError
         The folder holds a corpus of another seed or format.
     """
-    from joblib import Parallel, delayed
-    from joblib.externals.loky import get_reusable_executor
-
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, seed)
-    counts: list[int] = []
-    chunk = 16 * workers  # a long round at its end leaves other workers idle
-    try:
-        with Parallel(n_jobs=workers, return_as="generator") as parallel:
-            while sum(counts) < n_runs:
-                rounds = range(len(counts), len(counts) + chunk)
-                jobs = (
-                    delayed(_make_round)(out, seed, number, device, os.getpid())
-                    for number in rounds
-                )
-                for count in parallel(jobs):
-                    counts.append(count)
-                    progress(min(sum(counts), n_runs), n_runs)
-    except KeyboardInterrupt:
-        if workers > 1:
-            get_reusable_executor().shutdown(wait=False, kill_workers=True)
-        raise
-    kept, total = 0, 0
-    while total < n_runs:
-        total, kept = total + counts[kept], kept + 1
-    manifest = {"format": CORPUS_FORMAT, "seed": seed, "rounds": kept, "runs": n_runs}
+    total = rounds = 0
+    with closing(_round_counts(out, seed, device, workers)) as counts:
+        for count in counts:
+            total, rounds = total + count, rounds + 1
+            progress(min(total, n_runs), n_runs)
+            if total >= n_runs:
+                break
+    manifest = {"format": CORPUS_FORMAT, "seed": seed, "rounds": rounds, "runs": n_runs}
     _write(out / "corpus.json", json.dumps(manifest, indent=1).encode())
+
+
+def _round_counts(out: Path, seed: int, device: str, workers: int) -> Generator[int, None, None]:
+    """Make round after round and yield the labelled runs in each, without end."""
+    if workers == 1:
+        for number in itertools.count():
+            yield _make_round(out, seed, number, device, os.getpid())
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    executor = ProcessPoolExecutor(workers)
+    numbers = itertools.count()
+
+    def submit() -> Future[int]:
+        number = next(numbers)
+        job: Future[int] = executor.submit(_make_round, out, seed, number, device, os.getpid())
+        return job
+
+    try:
+        # Some rounds ahead, so that a long one does not keep the other workers waiting.
+        pending = deque(submit() for _ in range(3 * workers))
+        while True:
+            pending.append(submit())
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 def load_corpus(folder: Path) -> list[Example]:

@@ -1,0 +1,100 @@
+"""Real runs with a known cause, for evaluation only: nothing trains on them.
+
+Two layouts are read: the archive that `scripts/make_real_runs.py` writes (``runs.jsonl.xz``), and
+a folder of collected curves with an ``index.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import lzma
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import CorpusError
+from .run import Curve, Run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialRun:
+    """A real run and the truth about it.
+
+    Parameters
+    ----------
+    run : Run
+        As logged.
+    cause : str
+        Key of the cause.
+    group : str
+        Where it comes from; figures are given for each group.
+    """
+
+    run: Run
+    cause: str
+    group: str
+
+
+def read_trial(folder: Path) -> list[TrialRun]:
+    """Read the real runs of a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        With `runs.jsonl.xz`, or with `index.csv` and the curves it names.
+
+    Raises
+    ------
+    CorpusError
+        Neither is there.
+    """
+    for name, reader in _LAYOUTS.items():
+        if (folder / name).is_file():
+            return list(reader(folder))
+    raise CorpusError(f"{folder}: no labelled runs; expected {' or '.join(_LAYOUTS)} in it")
+
+
+def _from_archive(folder: Path) -> Iterator[TrialRun]:
+    """Read every training twice: as logged each step, and once an epoch."""
+    with lzma.open(folder / "runs.jsonl.xz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            for style in ("per_step", "per_epoch"):
+                curves = {tag: _curve(tag, series) for tag, series in record[style].items()}
+                run = Run(f"{record['id']}/{style}", str(folder), curves, "trial")
+                yield TrialRun(run, record["cause"], style.replace("_", " "))
+
+
+def _curve(tag: str, series: Mapping[str, Any]) -> Curve:
+    return Curve.of("val_loss" if tag == "val" else tag, series["value"], series["step"])
+
+
+def _from_index(folder: Path) -> Iterator[TrialRun]:
+    """Read collected curves whose label has medium or high confidence."""
+    with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["confidence"] in ("medium", "high"):
+                curves = _columns(folder / row["curve_csv"])
+                run = Run(row["id"], str(folder / row["curve_csv"]), curves, "trial")
+                yield TrialRun(run, row["cause_label"], row["repo"])
+
+
+def _columns(path: Path) -> dict[str, Curve]:
+    """Read step, train_loss, val_loss, lr, grad_norm; a cell left empty was not logged."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    curves: dict[str, Curve] = {}
+    for tag in ("train_loss", "val_loss", "lr", "grad_norm"):
+        logged = [(float(row["step"]), float(row[tag])) for row in rows if row.get(tag)]
+        if logged:
+            step, value = zip(*logged, strict=True)
+            curves[tag] = Curve.of(tag, value, step)
+    return curves
+
+
+_LAYOUTS: Mapping[str, Callable[[Path], Iterator[TrialRun]]] = {
+    "runs.jsonl.xz": _from_archive,
+    "index.csv": _from_index,
+}

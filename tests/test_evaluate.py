@@ -1,0 +1,90 @@
+"""Scores against scikit-learn's, and the two layouts of real runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
+
+from curvet.causes import CAUSES
+from curvet.errors import CorpusError
+from curvet.evaluate import VIEWS, evaluate, score
+from curvet.report.scores_as_text import scores_to_text
+from curvet.trials import read_trial
+
+REAL = Path(__file__).parents[1] / "data" / "real"
+KEYS = list(CAUSES)
+
+
+def test_figures_equal_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, len(KEYS), 400)
+    p = rng.dirichlet(np.ones(len(KEYS)), 400)
+    p[np.arange(400), y] += 0.3
+    p /= p.sum(1, keepdims=True)
+    weight = rng.uniform(0.5, 2, 400)
+    top = p.argmax(1)
+    figures = score(p, p >= 0.1, y, weight, KEYS)
+    assert figures["macro_f1"] == pytest.approx(
+        f1_score(y, top, average="macro", sample_weight=weight)
+    )
+    assert figures["log_loss"] == pytest.approx(log_loss(y, p, sample_weight=weight))
+    recalls = recall_score(y, top, average=None, sample_weight=weight)
+    precisions = precision_score(y, top, average=None, sample_weight=weight)
+    for key, recall, precision in zip(KEYS, recalls, precisions, strict=True):
+        assert figures["causes"][key]["recall"] == pytest.approx(recall)
+        assert figures["causes"][key]["precision"] == pytest.approx(precision)
+    assert figures["top1"] <= figures["top3"] <= 1
+
+
+def test_the_field_trial_is_read_in_two_styles() -> None:
+    trial = read_trial(REAL)
+    labels = (REAL / "labels.csv").read_text(encoding="utf-8").splitlines()
+    assert Counter(t.group for t in trial) == dict.fromkeys(
+        ("per step", "per epoch"), len(labels) - 1
+    )
+    assert {t.cause for t in trial} <= set(CAUSES)
+    assert all("loss" in t.run.curves for t in trial)
+
+
+@pytest.fixture
+def collected(tmp_path: Path) -> Path:
+    """Return a folder with an index, one sure label of three, and a NaN that must be kept."""
+    lines = ["step,train_loss,val_loss,lr,grad_norm"]
+    lines += [f"{i},{2.5 / (i + 1):.4f},{'' if i % 2 else 3 / (i + 1)},," for i in range(30)]
+    lines += ["30,nan,,,"]
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    rows = ["id,repo,cause_label,confidence,curve_csv"]
+    rows += ["a,x/y,healthy,high,a.csv", "b,x/y,unknown,high,a.csv", "c,x/y,healthy,low,a.csv"]
+    (tmp_path / "index.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_a_folder_of_curves_is_read_by_its_index(collected: Path) -> None:
+    known, unknown = read_trial(collected)
+    assert (known.cause, known.group, unknown.cause) == ("healthy", "x/y", "unknown")
+    loss = known.run.curves["train_loss"]
+    assert len(loss) == 31
+    assert np.isnan(loss.value[-1])
+    assert len(known.run.curves["val_loss"]) == 15
+    assert set(known.run.curves) == {"train_loss", "val_loss"}
+
+
+def test_evaluate_scores_known_causes_in_every_view(collected: Path) -> None:
+    scores = evaluate(field=collected)
+    assert set(scores["field"]) == {"all sources", "x/y"}
+    assert set(scores["field"]["x/y"]) == set(VIEWS)
+    assert scores["field"]["x/y"]["all channels"]["runs"] == 1
+    text = scores_to_text(scores)
+    assert "REAL: x/y" in text
+    assert "healthy" in text
+
+
+def test_nothing_to_score_on_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="name --corpus, --field or both"):
+        evaluate()
+    with pytest.raises(CorpusError, match=r"no labelled runs; expected runs\.jsonl\.xz or"):
+        evaluate(field=tmp_path)
