@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
 
 from curvet.causes import CAUSES
 from curvet.errors import CorpusError
-from curvet.evaluate import VIEWS, evaluate, score
+from curvet.evaluate import VIEWS, evaluate, intervals, score
 from curvet.report.scores_as_text import scores_to_text
 from curvet.trials import read_trial
 
@@ -38,6 +38,24 @@ def test_figures_equal_scikit_learns() -> None:
         assert figures["causes"][key]["recall"] == pytest.approx(recall)
         assert figures["causes"][key]["precision"] == pytest.approx(precision)
     assert figures["top1"] <= figures["top3"] <= 1
+
+
+def test_intervals_hold_the_figures_and_widen_with_fewer_bases() -> None:
+    rng = np.random.default_rng(1)
+    y = rng.integers(0, 4, 600)
+    top = np.where(rng.random(600) < 0.7, y, rng.integers(0, 4, 600))
+    weight = np.ones(600)
+    many = intervals(top, y, weight, np.arange(600).astype(str))
+    few = intervals(top, y, weight, (np.arange(600) // 60).astype(str))
+    macro = f1_score(y, top, average="macro")
+    for found in (many, few):
+        assert found["top1"][0] <= (top == y).mean() <= found["top1"][1]
+        assert found["macro_f1"][0] <= macro <= found["macro_f1"][1]
+    assert many["top1"][1] - many["top1"][0] == pytest.approx(4 * 0.42 / 600**0.5, rel=0.3)
+    same = intervals(
+        np.repeat([0, 1], 50), np.repeat([0, 0], 50), np.ones(100), np.repeat(["a", "b"], 50)
+    )
+    assert same["top1"] == (0.0, 1.0)
 
 
 def test_the_field_trial_is_read_in_two_styles() -> None:

@@ -18,7 +18,8 @@ class Evidence:
     text : str
         The fact in words, with its numbers.
     steps : tuple of float
-        Where it lies, on the run's own step axis: one step, or first and last.
+        Where it lies, on the run's own step axis: one step, or first and last; none for a fact
+        about the whole run.
     """
 
     kind: str

@@ -73,6 +73,7 @@ def score_views(
     y: NDArray[np.int64],
     weight: Array,
     causes: Sequence[str],
+    bases: NDArray[np.str_],
 ) -> dict[str, Any]:
     """Score with all channels and with some taken away.
 
@@ -82,6 +83,8 @@ def score_views(
         Inputs of n runs -> calibrated probabilities (n, cause).
     inputs, y, weight
         The runs, their causes (n,) as positions in `causes`, and how much each counts.
+    bases : array of shape (n,)
+        Which runs belong together; see `intervals`.
     """
     out: dict[str, Any] = {}
     for view, gone in VIEWS.items():
@@ -90,6 +93,7 @@ def score_views(
             seen = without(seen, channel, np.ones(len(seen), bool))
         p = probabilities_of(seen)
         out[view] = score(p, calibration.likely(p), y, weight, causes)
+        out[view]["intervals"] = intervals(p.argmax(1), y, weight, bases)
     return out
 
 
@@ -148,6 +152,38 @@ def score(
     }
 
 
+def intervals(
+    top: NDArray[np.int64], y: NDArray[np.int64], weight: Array, bases: NDArray[np.str_]
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap 95 % intervals of top1 and macro_f1 over bases, 400 draws from seed 0.
+
+    Parameters
+    ----------
+    top, y, weight : arrays of shape (run,)
+        Verdicts, truth, and how much each run counts.
+    bases : array of shape (run,)
+        Whole bases are drawn: their runs share task, net and seed.
+    """
+    rng = np.random.default_rng(0)
+    names, member = np.unique(bases, return_inverse=True)
+    top1, macro_f1 = [], []
+    for _ in range(400):
+        w = (
+            weight
+            * np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))[member]
+        )
+        true, said = np.bincount(y, w), np.bincount(top, w, minlength=int(y.max()) + 1)
+        right = np.bincount(y, w * (top == y))
+        there = true > 0
+        f1 = 2 * right / np.maximum(true + said[: len(true)], 1e-12)
+        top1.append(right.sum() / max(w.sum(), 1e-12))
+        macro_f1.append(f1[there].mean() if there.any() else 0.0)
+    return {
+        name: (float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975)))
+        for name, draws in (("top1", top1), ("macro_f1", macro_f1))
+    }
+
+
 def _error_of_cause(p: Array, true: NDArray[np.bool_], weight: Array) -> float:
     """Calibration error of one cause against all others."""
     both = np.stack([1 - p, p], axis=1)
@@ -171,12 +207,13 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
         labelled.y,
         labelled.weight,
         predictor.bundle.causes,
+        np.array([example.base for example in labelled.examples]),
     )
 
 
 def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
     causes = list(predictor.bundle.causes)
-    kept, groups, runs = [], [], []
+    kept, groups, bases, runs = [], [], [], []
     for trial in read_trial(field):
         channels = assign(trial.run)
         finite = np.isfinite(channels.loss.value).any()
@@ -184,9 +221,11 @@ def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
             runs.append(standardise(channels))
             kept.append(causes.index(trial.cause))
             groups.append(trial.group)
+            bases.append(trial.base)
     if not runs:
         raise CorpusError(f"{field}: no run with a cause that the predictor knows")
-    inputs, y, group = make_inputs(runs), np.array(kept), np.array(groups)
+    inputs, y = make_inputs(runs), np.array(kept)
+    group, base = np.array(groups), np.array(bases)
     out: dict[str, Any] = {}
     for name in ("all sources", *sorted(set(groups))):
         rows = np.ones(len(y), bool) if name == "all sources" else group == name
@@ -197,5 +236,6 @@ def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
             y[rows],
             np.ones(int(rows.sum())),
             causes,
+            base[rows],
         )
     return out

@@ -58,11 +58,11 @@ def _course(loss: Curve) -> Iterator[Evidence]:
     low = int(value.argmin())
     span = (float(step[0]), float(step[-1]))
     if abs(end - start) <= 0.03 * max(abs(start), 1e-12):
-        yield Evidence("flat", f"training loss ends where it began: {start:.4g} to {end:.4g}", span)
+        yield Evidence("flat", f"training loss ends where it began: {start:.4g} to {end:.4g}")
     elif end > start:
-        yield Evidence("risen", f"training loss rose from {start:.4g} to {end:.4g}", span)
+        yield Evidence("risen", f"training loss rose from {start:.4g} to {end:.4g}")
     else:
-        yield Evidence("fallen", f"training loss fell from {start:.4g} to {end:.4g}", span)
+        yield Evidence("fallen", f"training loss fell from {start:.4g} to {end:.4g}")
         half = value[len(value) // 2 :]
         late = float(np.median(half[: max(1, len(half) // 5)])) - end
         share = late / max(start - end, 1e-12)
@@ -135,7 +135,7 @@ def _validation(channels: Channels) -> Iterator[Evidence]:
     if len(train):
         last = float(np.mean(train[-max(1, len(train) // 10) :]))
         text = f"at the end: training {last:.4g}, validation {end:.4g}"
-        yield Evidence("gap", text, (float(step[-1]),))
+        yield Evidence("gap", text)
 
 
 def _resumes(loss: Curve) -> Iterator[Evidence]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .bundle import save_bundle
 from .calibrate import Calibration, conformal_quantile, fit_combination
 from .causes import CAUSES
-from .classifiers import CLASSIFIERS, Classifier, Inputs
+from .classifiers import CLASSIFIERS, Classifier, Inputs, Tabular
 from .classifiers.base import without
 from .classifiers.cnn import DROP
 from .evaluate import score_views
@@ -57,8 +58,9 @@ def train(
     labelled = load_labelled(corpus)
     fit, held, test = split(labelled, seed)
     progress(10, 100)
-    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(80 * done), 100))
-    calibration = calibrate(classifiers, held, seed)
+    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(65 * done), 100))
+    shifted = temperature_of_new_nets(fit, held, seed)
+    calibration = calibrate(classifiers, held, seed, shifted)
     progress(95, 100)
     runs = len(labelled.y) // LOGS_PER_RUN
     made = {
@@ -100,14 +102,70 @@ def fit_classifiers(
     return classifiers
 
 
-def calibrate(classifiers: Sequence[Classifier], held: Labelled, seed: int) -> Calibration:
-    """Fit combination and temperature on one half of unseen rounds, the set on the other."""
+def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
+    """Fit the temperature that the feature classifier takes on kinds of nets never trained on.
+
+    The bases of `held` are new, but their kinds of nets are not; a user's are. So it is trained
+    on fully connected nets and tried on all others, and the other way round.
+
+    Returns
+    -------
+    float
+        1 where the corpus does not have both.
+    """
+    raw, y, weight = [], [], []
+    mlp_fit, mlp_held = _is_mlp(fit), _is_mlp(held)
+    for trained, tried in ((mlp_fit, ~mlp_held), (~mlp_fit, mlp_held)):
+        few = fit.part(np.flatnonzero(trained))
+        if len(np.unique(few.y)) < len(CAUSES) or not tried.any():
+            return 1.0
+        rng = np.random.default_rng((seed, 2))
+        model = Tabular().fit(
+            drop_channels(few.inputs, rng), few.y, few.weight, len(CAUSES), seed, _silent
+        )
+        some = held.part(np.flatnonzero(tried))
+        raw.append(model.predict_proba(drop_channels(some.inputs, rng)))
+        y.append(some.y)
+        weight.append(some.weight)
+    _, temperature = fit_combination(
+        [np.concatenate(raw)], np.concatenate(y), np.concatenate(weight)
+    )
+    return temperature
+
+
+def _is_mlp(labelled: Labelled) -> NDArray[np.bool_]:
+    return np.array([example.net.startswith("mlp") for example in labelled.examples])
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def calibrate(
+    classifiers: Sequence[Classifier], held: Labelled, seed: int, shifted: float
+) -> Calibration:
+    """Fit combination and temperature on one half of unseen rounds, the set on the other.
+
+    Parameters
+    ----------
+    classifiers : sequence of Classifier
+        Trained.
+    held : Labelled
+        Rounds that none of them has seen.
+    seed : int
+        Draws the halves and the channels that are dropped.
+    shifted : float
+        Temperature that the feature classifier takes on kinds of nets that it has never seen.
+    """
     rng = np.random.default_rng((seed, 1))
     groups = rng.permutation(np.unique(held.group))
     first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
     inputs, weight = drop_channels(held.inputs, rng), held.weight
     raw = [classifier.predict_proba(inputs) for classifier in classifiers]
-    weights, temperature = fit_combination([p[first] for p in raw], held.y[first], weight[first])
+    truth, counts = held.y[first], weight[first]
+    weights, temperature = fit_combination([p[first] for p in raw], truth, counts)
+    _, usual = fit_combination([raw[0][first]], truth, counts)
+    temperature *= max(1.0, shifted / usual)
     combined = Calibration(weights, temperature, 0.0, COVERAGE).combine(raw)
     rest = ~first if (~first).any() else first
     quantile = conformal_quantile(combined[rest], held.y[rest], weight[rest], COVERAGE)
@@ -124,4 +182,5 @@ def _scores(
         test.y,
         test.weight,
         list(CAUSES),
+        np.array([example.base for example in test.examples]),
     )

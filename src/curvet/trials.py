@@ -30,11 +30,14 @@ class TrialRun:
         Key of the cause.
     group : str
         Where it comes from; figures are given for each group.
+    base : str
+        Runs of one base (or sweep) are no independent evidence; intervals resample bases.
     """
 
     run: Run
     cause: str
     group: str
+    base: str
 
 
 def read_trial(folder: Path) -> list[TrialRun]:
@@ -64,7 +67,7 @@ def _from_archive(folder: Path) -> Iterator[TrialRun]:
             for style in ("per_step", "per_epoch"):
                 curves = {tag: _curve(tag, series) for tag, series in record[style].items()}
                 run = Run(f"{record['id']}/{style}", str(folder), curves, "trial")
-                yield TrialRun(run, record["cause"], style.replace("_", " "))
+                yield TrialRun(run, record["cause"], style.replace("_", " "), record["base"])
 
 
 def _curve(tag: str, series: Mapping[str, Any]) -> Curve:
@@ -78,7 +81,8 @@ def _from_index(folder: Path) -> Iterator[TrialRun]:
             if row["confidence"] in ("medium", "high"):
                 curves = _columns(folder / row["curve_csv"])
                 run = Run(row["id"], str(folder / row["curve_csv"]), curves, "trial")
-                yield TrialRun(run, row["cause_label"], row["repo"])
+                base = row.get("sweep_group") or row["id"]
+                yield TrialRun(run, row["cause_label"], row["repo"], base)
 
 
 def _columns(path: Path) -> dict[str, Curve]:

@@ -39,4 +39,10 @@ def _table(corner: str, columns: Sequence[str], rows: Mapping[str, Any]) -> Iter
     yield "  ".join([corner.ljust(width), *(head.rjust(9) for head in heads)])
     for name, figures in rows.items():
         cells = [f"{figures[c]:9d}" if c == "runs" else f"{figures[c]:9.3f}" for c in columns]
-        yield "  ".join([name.ljust(width), *cells])
+        yield "  ".join([name.ljust(width), *cells, *_interval(figures)])
+
+
+def _interval(figures: Mapping[str, Any]) -> Iterator[str]:
+    if "intervals" in figures:
+        low, high = figures["intervals"]["macro_f1"]
+        yield f"(macro-F1 {low:.3f} to {high:.3f})"
