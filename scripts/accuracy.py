@@ -19,7 +19,7 @@ VIEWS_PER_CAUSE = ("all channels", "no validation")
 
 
 def overall(views: Mapping[str, Any]) -> Iterator[str]:
-    yield "| channels | runs | top-1 | top-3 | macro-F1 (95 %) | log-loss | ECE | in the likely set |"
+    yield "| channels | runs | top-1 | top-3 | macro-F1 (95 %) | log-loss | ECE | in likely set |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for view, f in views.items():
         low, high = f["intervals"]["macro_f1"]
@@ -77,7 +77,7 @@ def page(field: Path | None) -> Iterator[str]:
     yield from per_cause(bundle.manifest["scores"])
     trial = evaluate(field=ROOT / "data" / "real")["field"]
     yield "## The field trial: real trainings, `data/real`\n"
-    yield "`curvet evaluate --field data/real`. Tasks, nets and frameworks that no simulation has.\n"
+    yield "`curvet evaluate --field data/real`. Tasks and frameworks that no simulation has.\n"
     for name in ("per step", "per epoch"):
         yield f"### Logged {name}\n"
         yield from overall(trial[name])

@@ -19,6 +19,7 @@ ORDER = [
     "run",
     "readers",
     "roles",
+    "coerce",
     "recipe",
     "causes",
     "simulate",

@@ -141,7 +141,6 @@ def test_sets_hold_the_true_cause_as_often_as_they_say(coverage: float, wrong: b
     covered = likely[np.arange(6000), y[fresh]].mean()
     # A set holds at least the first cause, so that coverage can only be above.
     first = (p[fresh].argmax(1) == y[fresh]).mean()
-    assert covered == pytest.approx(max(coverage, first), abs=0.02) or covered > coverage
     assert covered >= coverage - 0.02
     assert covered <= max(coverage, first) + 0.05
 
@@ -164,12 +163,6 @@ def test_coverage_follows_the_weights() -> None:
     quantile = conformal_quantile(p, y, weight, 0.9)
     expected = conformal_quantile(p[hard], y[hard], np.ones(hard.sum()), 0.9)
     assert quantile == pytest.approx(expected, abs=1e-3)
-
-
-def test_too_few_runs_let_every_cause_in() -> None:
-    p, y = made_up(5, 11)
-    quantile = conformal_quantile(p, y, np.ones(5), 0.9)
-    assert quantile == p[np.arange(5), y].min()
 
 
 @pytest.mark.parametrize("quantile", [0.0, 0.3, 0.9, 1.0, 2.0])

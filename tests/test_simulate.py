@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -416,15 +415,19 @@ corpus.draw_bases = lambda rng: [
     for base in draw(rng)
 ]
 """
-"""Rounds of half a second: the same in this process and in one that is killed."""
+"""Rounds of half a second."""
 
 
 @pytest.fixture
-def small() -> Iterator[None]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make rounds small, in this process and in those that it starts."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bases, "BASES_PER_ROUND", bases.BASES_PER_ROUND)  # to be put back
-        for name in ("_DRAWS", "draw_bases"):
-            patch.setattr(corpus, name, getattr(corpus, name))
+        patch.setenv("PYTHONPATH", str(site))
+        for module, name in ((bases, "BASES_PER_ROUND"), (corpus, "_DRAWS")):
+            patch.setattr(module, name, getattr(module, name))  # to be put back
+        patch.setattr(corpus, "draw_bases", corpus.draw_bases)
         exec(SMALL, {})
         yield
 
@@ -495,17 +498,20 @@ def test_a_finished_corpus_is_not_made_again_but_can_grow(tmp_path: Path) -> Non
 def test_a_killed_corpus_is_resumed(tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     script = (
-        f"from pathlib import Path\n{SMALL}\ncorpus.simulate(Path({str(killed)!r}), 10**6, seed=6)"
+        "from pathlib import Path; from curvet.simulate.corpus import simulate; "
+        f"simulate(Path({str(killed)!r}), 10**6, seed=6, workers=2)"
     )
-    with subprocess.Popen([sys.executable, "-c", script], env={**os.environ}) as process:
-        limit = time.monotonic() + 60
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        limit = time.monotonic() + 120
         while len(shards(killed)) < 2 and process.poll() is None and time.monotonic() < limit:
             time.sleep(0.05)
-        time.sleep(0.2)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
+    time.sleep(2)  # its workers end, too
     made = shards(killed)
     assert len(made) >= 2
+    time.sleep(1)
+    assert shards(killed) == made
     with pytest.raises(CorpusError, match="unfinished"):
         load_corpus(killed)
     n_runs = sum(len(np.load(killed / name)["cause"]) for name in made) // LOGS_PER_RUN + 4

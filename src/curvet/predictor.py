@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike
 
 from .bundle import Bundle, load_bundle
 from .classifiers import Inputs
+from .coerce import to_run
 from .diagnosis import Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
 from .roles import Channels, assign
-from .run import Curve, Run
-from .standardise import MIN_POINTS, Standardised, standardise
+from .run import Run
+from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
@@ -158,7 +159,7 @@ def predict_cause(
     True
     """
     predictor = bundle if isinstance(bundle, Predictor) else _predictor(bundle)
-    return predictor.diagnose(_to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
+    return predictor.diagnose(to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
 
 
 _loaded: dict[Path | None, Predictor] = {}
@@ -170,105 +171,6 @@ def _predictor(bundle: str | os.PathLike[str] | None) -> Predictor:
     if key not in _loaded:
         _loaded[key] = Predictor.load(key)
     return _loaded[key]
-
-
-_TAGS = {"val": "val_loss", "grad_norm": "grad_norm", "lr": "learning_rate"}
-
-
-def _to_run(curve: Any, **channels: ArrayLike | None) -> Run:
-    """Make a Run of whatever a user has at hand."""
-    if isinstance(curve, (str, os.PathLike)):
-        run = _only_run(Path(curve))
-    elif isinstance(curve, Run):
-        run = curve
-    elif isinstance(curve, Mapping) or hasattr(curve, "columns"):
-        run = Run("run", "", _columns(curve))
-    else:
-        run = Run("run", "", {"loss": _series("loss", curve)})
-    given = {_TAGS[name]: v for name, v in channels.items() if v is not None}
-    if not given:
-        return run
-    found = assign(run)
-    kept = {"loss": found.loss}
-    for name, tag in _TAGS.items():
-        old: Curve | None = getattr(found, name)
-        if tag in given:
-            kept[tag] = _series(tag, given[tag])
-        elif old is not None:
-            kept[tag] = Curve(tag, old.step, old.value)
-    kept["loss"] = Curve("loss", found.loss.step, found.loss.value)
-    return Run(run.id, run.source, kept, run.format)
-
-
-def _columns(table: Any) -> dict[str, Curve]:
-    """Read a mapping or a DataFrame: a column a channel, one of them perhaps the steps."""
-    from .readers.rows import step_rank
-
-    columns = {str(name): table[name] for name in table}
-    ranked = sorted((rank, name) for name in columns if (rank := step_rank(name)) is not None)
-    step = _series(ranked[0][1], columns[ranked[0][1]]).value if ranked else None
-    curves: dict[str, Curve] = {}
-    for name, values in columns.items():
-        if step_rank(name) is not None:
-            continue
-        tag = "val_loss" if name == "val" and "val_loss" not in columns else name
-        try:
-            series = _series(tag, values)
-        except CurveError:
-            if name in ("loss", *_TAGS):
-                raise
-            continue  # a column of text beside the curves
-        if step is not None and len(step) == len(series) and not isinstance(values, Curve):
-            series = Curve(tag, step, series.value)
-        curves[tag] = series
-    return _without_gaps(curves) if hasattr(table, "columns") else curves
-
-
-def _without_gaps(curves: dict[str, Curve]) -> dict[str, Curve]:
-    """Drop the cells of a DataFrame that were left empty, but not a loss that was NaN.
-
-    Evaluation rows have no training loss, and the other way round. A row without any number, and
-    a column that is full first and empty to the end, were NaN.
-    """
-    if not curves:
-        return curves
-    cells = {tag: ~np.isnan(curve.value) for tag, curve in curves.items()}
-    empty = ~np.any(list(cells.values()), axis=0)
-    fullest = max(cells, key=lambda tag: int(cells[tag].sum()))
-    out: dict[str, Curve] = {}
-    for tag, curve in curves.items():
-        logged = cells[tag] | (empty if tag == fullest else False)
-        end = int(np.argmin(cells[tag]))
-        if end > 0 and not cells[tag][end:].any():
-            logged = np.ones_like(logged)
-        out[tag] = Curve(tag, curve.step[logged], curve.value[logged])
-    return out
-
-
-def _series(tag: str, values: Any) -> Curve:
-    if isinstance(values, Curve):
-        return Curve(tag, values.step, values.value)
-    if hasattr(values, "to_numpy"):  # a pandas Series: its index counts the steps
-        index = values.index
-        numeric = getattr(index, "is_unique", False) and index.dtype.kind in "iuf"
-        return Curve.of(tag, values.to_numpy(), index.to_numpy() if numeric else None)
-    return Curve.of(tag, values)
-
-
-def _only_run(path: Path) -> Run:
-    from .readers import read
-
-    runs = read(path)
-    first = next(runs, None)
-    if first is None:
-        raise CurveError(f"{path}: no training run in it")
-    second = next(runs, None)
-    if second is not None:
-        raise CurveError(
-            f"{path}: holds several runs ({first.id}, {second.id}, ...); "
-            "use curvet.read and predict_cause on each, or `curvet diagnose`"
-        )
-    return first
 
 
 def _usable(channels: Channels, run: Run) -> Channels:
@@ -292,5 +194,5 @@ def _too_short(channels: Channels) -> str:
 
 
 def _found(channels: Channels) -> tuple[str, ...]:
-    optional = [name for name in _TAGS if getattr(channels, name) is not None]
+    optional = [name for name in OPTIONAL if getattr(channels, name) is not None]
     return ("loss", *optional)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ def train(
     labelled = load_labelled(corpus)
     fit, held, test = split(labelled, seed)
     progress(10, 100)
-    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(65 * done), 100))
-    shifted = temperature_of_new_nets(fit, held, seed)
-    calibration = calibrate(classifiers, held, seed, shifted)
+    with ThreadPoolExecutor(2) as pool:  # both spend their time in compiled code
+        shifted = pool.submit(temperature_of_new_nets, fit, held, seed)
+        classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(80 * done), 100))
+        temperature = shifted.result()
+    calibration = calibrate(classifiers, held, seed, temperature)
     progress(95, 100)
     runs = len(labelled.y) // LOGS_PER_RUN
     made = {
