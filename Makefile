@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 60000
+RUNS ?= 15800
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus

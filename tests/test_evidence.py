@@ -41,7 +41,7 @@ def test_a_sound_run_has_nothing_to_show() -> None:
     found = facts(falling(), STEPS, val=val, grad_norm=np.ones(200))
     assert set(found) == {"fallen", "gap"}
     assert "from 1.8" in found["fallen"].text
-    assert "to 0.30" in found["fallen"].text
+    assert "to 0.31" in found["fallen"].text
 
 
 @pytest.mark.parametrize("at", [5, 50, 120, 198])
