@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,6 +72,32 @@ def test_kernel_equals_tsfresh(name: str, by_tsfresh: pd.DataFrame) -> None:
         np.testing.assert_allclose(
             found, expected, rtol=1e-6, atol=1e-9, err_msg=f"{name} of {series}"
         )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("number_cwt_peaks", [{"n": 1}, {"n": 5}]),
+        ("ar_coefficient", [{"coeff": 0, "k": 10}, {"coeff": 1, "k": 10}]),
+    ],
+)
+def test_without_a_kernel_tsfresh_itself_is_asked(name: str, parameters: list[Any]) -> None:
+    from tsfresh import extract_features as tsfresh_extract
+
+    x = np.stack([SERIES["noise"], SERIES["noise"][::-1].cumsum()])
+    frame = pd.DataFrame({"id": np.repeat([0, 1], 100), "x": x.ravel()})
+    expected = tsfresh_extract(
+        frame,
+        column_id="id",
+        default_fc_parameters={name: parameters},
+        n_jobs=0,
+        disable_progressbar=True,
+    )
+    columns = [f"x__{_tsfresh_name(name, p)}" for p in parameters]
+    np.testing.assert_allclose(
+        compute(name, parameters, x), expected[columns].to_numpy(), rtol=1e-6
+    )
 
 
 def _run(n: int, seed: int) -> Channels:

@@ -26,7 +26,7 @@ def compute(name: str, parameters: Parameters, x: Array) -> Array:
     Parameters
     ----------
     name : str
-        Of the calculator.
+        Of the calculator; one without a kernel is left to tsfresh itself, which is slow.
     parameters : sequence of mapping
         As tsfresh takes them; ``[{}]`` for none.
     x : array of shape (series, point)
@@ -36,8 +36,20 @@ def compute(name: str, parameters: Parameters, x: Array) -> Array:
     -------
     array of shape (series, len(parameters))
     """
+    if name not in KERNELS:
+        return np.array([_by_tsfresh(name, parameters, row) for row in x])
     with np.errstate(all="ignore"):
         return np.stack([np.broadcast_to(c, len(x)) for c in KERNELS[name](x, parameters)], axis=1)
+
+
+def _by_tsfresh(name: str, parameters: Parameters, row: Array) -> list[float]:
+    """Ask tsfresh's own calculator, for what has no kernel: one series, (point,)."""
+    from tsfresh.feature_extraction import feature_calculators
+
+    calculator = getattr(feature_calculators, name)
+    if calculator.fctype == "combiner":
+        return [float(value) for _, value in calculator(row, list(parameters))]
+    return [float(calculator(row, **p)) for p in parameters]
 
 
 def _each(function: Callable[..., Any]) -> Kernel:

@@ -1,0 +1,202 @@
+"""Corpus -> bundle, end to end on a small scale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import curvet.train
+from curvet.bundle import load_bundle
+from curvet.causes import CAUSES
+from curvet.classifiers import Cnn, Tabular
+from curvet.errors import CorpusError
+from curvet.evaluate import VIEWS, evaluate
+from curvet.labelled import PRIOR, corpus_seed, load_labelled, split
+from curvet.predictor import Predictor, predict_cause
+from curvet.recipe import Trace
+from curvet.simulate import bases, corpus
+from curvet.simulate.corpus import CORPUS_FORMAT, LOGS_PER_RUN, Example, load_corpus, simulate
+from curvet.standardise import IMAGE_CHANNELS, OPTIONAL
+from curvet.train import drop_channels, train
+
+N_ROUNDS = 20
+
+
+def made_up(number: int, cause: int, rng: np.random.Generator) -> Trace:
+    """Make a trace whose shape depends on the cause."""
+    n = int(rng.choice([10, 40, 130]))
+    loss = 0.1 + np.exp(-0.5 * cause * np.linspace(0, 1, n)) + 0.03 * rng.random(n)
+    loss[n // 2 :] *= 1 + cause % 3
+    step = np.arange(n, dtype=float)
+    norm = 1 + cause * rng.random(n)
+    return Trace(step, loss, norm, np.linspace(1, 0.1, n), step[::3], 1.1 * loss[::3], 7)
+
+
+def write_corpus(folder: Path, n_rounds: int = N_ROUNDS, causes: tuple[str, ...] = ()) -> Path:
+    """Write rounds of made-up runs: one base, every cause, logged twice."""
+    folder.mkdir()
+    for number in range(n_rounds):
+        rng = np.random.default_rng(number)
+        net = "mlp2" if number % 2 else "gru1"
+        examples = [
+            Example(
+                *(made_up(number, list(CAUSES).index(key), rng), key),
+                *(f"{number}-0", str(number), "teacher", net, "step"),
+            )
+            for key in causes or CAUSES
+            for _ in range(LOGS_PER_RUN)
+        ]
+        corpus._write_shard(corpus._shard_path(folder, number), examples)
+    runs = n_rounds * len(causes or CAUSES)
+    manifest = {"format": CORPUS_FORMAT, "seed": 5, "rounds": n_rounds, "runs": runs}
+    (folder / "corpus.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpora") / "small")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the classifiers small: seconds in place of an hour."""
+    tabular = partial(Tabular, iterations=4, min_leaf=4, leaves=6, n_features=60)
+    cnn = partial(Cnn, epochs=1, members=1)
+    monkeypatch.setattr(curvet.train, "CLASSIFIERS", (tabular, cnn))
+    monkeypatch.setattr(curvet.train, "Tabular", tabular)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    train(small_corpus, tmp_path / "a" / "mine", 3, lambda *done: calls.append(done))
+    assert calls[0] == (0, 100)
+    assert calls[-1] == (100, 100)
+    assert calls == sorted(calls)
+
+    train(small_corpus, tmp_path / "b" / "mine", 3)
+    assert hashes(tmp_path / "a" / "mine") == hashes(tmp_path / "b" / "mine")
+    train(small_corpus, tmp_path / "c", 4)
+    other = hashes(tmp_path / "c")
+    for name in ("tabular.npz", "cnn.safetensors"):
+        assert other[name] != hashes(tmp_path / "a" / "mine")[name]
+
+    bundle = load_bundle(tmp_path / "a" / "mine")
+    manifest = bundle.manifest
+    assert bundle.causes == tuple(CAUSES)
+    assert manifest["seed"] == 3
+    assert manifest["corpus"] == {
+        "seed": 5,
+        "runs": N_ROUNDS * len(CAUSES),
+        "logs": N_ROUNDS * len(CAUSES) * LOGS_PER_RUN,
+        "rounds": N_ROUNDS,
+        "causes": dict.fromkeys(CAUSES, N_ROUNDS * LOGS_PER_RUN),
+    }
+    assert manifest["prior"] == pytest.approx(PRIOR)
+    assert manifest["commands"] == [
+        f"curvet simulate --runs {N_ROUNDS * len(CAUSES)} --out small --seed 5",
+        "curvet train --corpus small --out mine --seed 3",
+    ]
+    fitted = bundle.calibration
+    assert sum(fitted.weights) == pytest.approx(1)
+    assert fitted.temperature > 0
+    assert 0 <= fitted.quantile <= 1
+    assert set(manifest["scores"]) == set(VIEWS)
+    for figures in manifest["scores"].values():
+        assert figures["runs"] == 2 * len(CAUSES) * LOGS_PER_RUN  # two rounds
+        for name in ("top1", "top3", "macro_f1", "calibration_error", "coverage"):
+            assert 0 <= figures[name] <= 1
+    # More than chance, on rounds that no part of the training has seen.
+    assert manifest["scores"]["all channels"]["top3"] > 1.2 * 3 / len(CAUSES)
+
+    scored = evaluate(tmp_path / "a" / "mine", corpus=small_corpus)
+    assert scored["bundle"] == bundle.name
+    found, expected = scored["simulated"], manifest["scores"]
+    for view, figures in expected.items():
+        for name in ("runs", "top1", "log_loss", "coverage", "set_size"):
+            assert found[view][name] == pytest.approx(figures[name]), (view, name)
+
+    found = predict_cause(np.geomspace(1, 0.1, 40), bundle=Predictor(bundle))
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_corpus_too_small_to_calibrate_is_refused(tmp_path: Path) -> None:
+    few = write_corpus(tmp_path / "few", n_rounds=9)
+    with pytest.raises(CorpusError, match=r"9 rounds is too small .* at least 1,000 runs"):
+        train(few, tmp_path / "out")
+    with pytest.raises(CorpusError, match=r"no corpus\.json"):
+        train(tmp_path / "nowhere", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_is_read_as_it_is(small_corpus: Path) -> None:
+    labelled, examples = load_labelled(small_corpus), load_corpus(small_corpus)
+    n = N_ROUNDS * len(CAUSES) * LOGS_PER_RUN
+    assert len(labelled.inputs) == len(labelled.y) == len(labelled.group) == len(examples) == n
+    assert [list(CAUSES)[k] for k in labelled.y] == [example.cause for example in examples]
+    assert labelled.group.tolist() == [example.family for example in examples]
+    has = [f"has_{channel}" for channel in OPTIONAL]
+    rows = [IMAGE_CHANNELS.index(name) for name in has]
+    assert (labelled.inputs.image[:, rows] == 1).all()
+    assert corpus_seed(small_corpus) == 5
+    part = labelled.part(np.array([4, 1]))
+    assert part.group.tolist() == [examples[4].family, examples[1].family]
+    assert [example.base for example in part.examples] == [examples[4].base, examples[1].base]
+    np.testing.assert_array_equal(part.inputs.table[0], labelled.inputs.table[4])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_runs_of_a_round_stay_on_one_side(seed: int, small_corpus: Path) -> None:
+    labelled = load_labelled(small_corpus)
+    parts = split(labelled, seed)
+    groups = [set(part.group) for part in parts]
+    assert [len(some) for some in groups] == [16, 2, 2]
+    assert set.union(*groups) == set(labelled.group)
+    assert sum(len(part.y) for part in parts) == len(labelled.y)
+    for again, part in zip(split(labelled, seed), parts, strict=True):
+        np.testing.assert_array_equal(again.group, part.group)
+    assert set(split(labelled, seed + 10)[0].group) != groups[0]
+
+
+def test_weights_give_every_cause_its_prior(small_corpus: Path) -> None:
+    labelled = load_labelled(small_corpus)
+    some = labelled.part(np.flatnonzero((labelled.y != 2) | (np.arange(len(labelled.y)) % 3 == 0)))
+    weight = some.weight
+    assert weight.mean() == pytest.approx(1)
+    assert sum(PRIOR.values()) == pytest.approx(1)
+    for k, share in enumerate(PRIOR.values()):
+        assert weight[some.y == k].sum() / weight.sum() == pytest.approx(share)
+
+
+def test_channels_are_dropped_by_chance_and_the_same_again(small_corpus: Path) -> None:
+    inputs = load_labelled(small_corpus).inputs
+    before = inputs.table.copy()
+    one, two = (drop_channels(inputs, np.random.default_rng(0)) for _ in range(2))
+    np.testing.assert_array_equal(one.table, two.table)
+    np.testing.assert_array_equal(one.image, two.image)
+    np.testing.assert_array_equal(inputs.table, before)
+    for channel in OPTIONAL:
+        kept = one.image[:, IMAGE_CHANNELS.index(f"has_{channel}")].mean()
+        assert 0.3 < kept < 0.85
+
+
+def test_simulated_runs_can_be_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bases, "BASES_PER_ROUND", 1)
+    monkeypatch.setattr(corpus, "_DRAWS", dict.fromkeys(CAUSES, 1))
+    simulate(tmp_path, 4, seed=1)
+    labelled = load_labelled(tmp_path)
+    assert len(labelled.y) == 4 * LOGS_PER_RUN
+    assert np.isfinite(labelled.inputs.image).all()
+    assert set(labelled.y) <= set(range(len(CAUSES)))
