@@ -21,7 +21,7 @@ from curvet.recipe import BadBatch, Recipe, Task, Trace
 from curvet.roles import assign
 from curvet.simulate import bases, corpus
 from curvet.simulate.corpus import LOGS_PER_RUN, load_corpus, simulate
-from curvet.simulate.loggers import Logger, draw_logger, log, to_run
+from curvet.simulate.loggers import Logger, draw_logger, in_other_unit, log, to_run
 from curvet.simulate.population import lr_schedule, train_population
 from curvet.simulate.tasks import make_dataset
 
@@ -400,6 +400,15 @@ def test_a_trace_is_a_run_with_every_channel() -> None:
     assert assign(to_run(unvalidated, "two")).val is None
 
 
+def test_another_unit() -> None:
+    trace = trace_of([1.0, np.nan, 3.0])
+    found = in_other_unit(trace, 100.0)
+    for name in ("loss", "grad_norm", "val"):
+        np.testing.assert_array_equal(getattr(found, name), 100 * getattr(trace, name))
+    for name in ("step", "lr", "val_step"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(trace, name))
+
+
 # Corpora
 
 
@@ -449,10 +458,11 @@ def same_examples(one: Path, other: Path) -> bool:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
 def test_same_seed_same_corpus_whatever_the_workers(tmp_path: Path) -> None:
-    quick = 343  # its first round takes seconds; worker processes would not see smaller ones
-    simulate(tmp_path / "one", 18, seed=quick)
-    simulate(tmp_path / "two", 18, seed=quick, workers=2)
+    simulate(tmp_path / "one", 10, seed=4)
+    simulate(tmp_path / "two", 10, seed=4, workers=2)
     one, two = shards(tmp_path / "one"), shards(tmp_path / "two")
     assert one
     assert all(two[name] == content for name, content in one.items() if name in two)

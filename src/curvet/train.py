@@ -77,13 +77,18 @@ def train(
         "seed": seed,
         "prior": PRIOR,
         "commands": [
-            f"curvet simulate --runs {runs} --out {corpus.name} --seed {corpus_seed(corpus)}",
-            f"curvet train --corpus {corpus.name} --out {out.name} --seed {seed}",
+            f"curvet simulate --runs {runs} --out {_shown(corpus)} --seed {corpus_seed(corpus)}",
+            f"curvet train --corpus {_shown(corpus)} --out {_shown(out)} --seed {seed}",
         ],
         "scores": _scores(classifiers, calibration, test),
     }
     save_bundle(out, list(CAUSES), classifiers, calibration, made)
     progress(100, 100)
+
+
+def _shown(path: Path) -> str:
+    """Write a path without telling where on this machine it lies."""
+    return path.name if path.is_absolute() else path.as_posix()
 
 
 def fit_classifiers(
