@@ -9,14 +9,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -125,24 +126,20 @@ def _round_counts(out: Path, seed: int, device: str, workers: int) -> Generator[
     if workers == 1:
         for number in itertools.count():
             yield _make_round(out, seed, number, device, os.getpid())
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    executor = ProcessPoolExecutor(workers)
-    numbers = itertools.count()
-
-    def submit() -> Future[int]:
-        number = next(numbers)
-        job: Future[int] = executor.submit(_make_round, out, seed, number, device, os.getpid())
-        return job
-
-    try:
+    # A pool of processes that can be ended in the middle of a round: what is asked for is there
+    # while later rounds are still under way.
+    with get_context("spawn").Pool(workers, initializer=_ignore_interrupt) as pool:
+        arguments = ((out, seed, number, device, os.getpid()) for number in itertools.count())
         # Some rounds ahead, so that a long one does not keep the other workers waiting.
-        pending = deque(submit() for _ in range(3 * workers))
+        pending = deque(pool.apply_async(_make_round, next(arguments)) for _ in range(3 * workers))
         while True:
-            pending.append(submit())
-            yield pending.popleft().result()
-    finally:
-        executor.shutdown(wait=True, kill_workers=True)
+            pending.append(pool.apply_async(_make_round, next(arguments)))
+            yield pending.popleft().get()
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C, which reaches every process of a terminal, to the one that started them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def load_corpus(folder: Path) -> list[Example]:
