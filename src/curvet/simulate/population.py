@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,9 +54,20 @@ def train_population(
                 task = recipes[index].task
                 if task not in datasets:
                     datasets[task] = make_dataset(task)
-            made = _train_family([recipes[i] for i in some], datasets, torch.device(device))
+            with _denormals_flushed():
+                made = _train_family([recipes[i] for i in some], datasets, torch.device(device))
             traces.update(zip(some, made, strict=True))
     return [traces[index] for index in range(len(recipes))]
+
+
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Count numbers below 1e-38 as 0: weights that vanish would slow the processor down."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)  # a mode of the processor, not of torch alone
 
 
 def _group_size(recipes: Sequence[Recipe], device: str) -> int:
@@ -112,7 +124,6 @@ def _train_family(
     recipes: Sequence[Recipe], datasets: dict[Task, Dataset], device: torch.device
 ) -> list[Trace]:
     """Train nets of one family; the heart of the simulator."""
-    torch.set_flush_denormal(True)  # weights that vanish would slow the processor down
     n_steps, n_nets = recipes[0].n_steps, len(recipes)
     nets, batches = make_nets(recipes, device), make_batches(recipes, datasets, device)
     objective, weights = _make_objective(recipes, device), nets.weights.requires_grad_()
