@@ -117,7 +117,8 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
     if cause is not None and cause.remedies:
         lines += ["", "  What to try, most likely to help first", *_listed(cause.remedies)]
     found = ", ".join(diagnosis.channels) or "nothing"
-    basis = f"From {diagnosis.n_points} points of training loss; found: {found}."
+    points = "point" if diagnosis.n_points == 1 else "points"
+    basis = f"From {diagnosis.n_points} {points} of training loss; found: {found}."
     by = f" Predictor: {clean(diagnosis.bundle)}." if diagnosis.bundle else ""
     return "\n".join([*lines, "", *_wrap(basis + by, "  ")])
 
