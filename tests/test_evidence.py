@@ -217,9 +217,7 @@ def test_the_order_is_fixed() -> None:
     ]
 
 
-numbers = st.one_of(
-    st.floats(-1e100, 1e100, allow_subnormal=False), st.sampled_from([np.nan, np.inf, -np.inf, 0.0])
-)
+numbers = st.one_of(st.floats(-1e100, 1e100), st.sampled_from([np.nan, np.inf, -np.inf, 0.0]))
 
 
 @settings(max_examples=80)

@@ -421,3 +421,13 @@ def test_a_sound_run_is_rather_healthy_than_diverging() -> None:
 def test_answers_to_one_run_are_equal_objects(ask: Callable[..., Diagnosis]) -> None:
     assert ask(LOSS) == ask(LOSS)
     assert replace(ask(LOSS), run_id="other") != ask(LOSS)
+
+
+def test_a_loss_that_ends_as_nan_has_no_cause_that_cannot_do_that() -> None:
+    loss = [*np.exp(-np.arange(40) / 10), *[np.nan] * 10]
+    found = predict_cause(loss).probabilities
+    calm = [key for key, cause in CAUSES.items() if not cause.may_diverge]
+    assert "healthy" in calm
+    assert sum(found[key] for key in calm) < 1e-5
+    once = predict_cause([*loss[:20], np.nan, *loss[20:40]]).probabilities
+    assert sum(once[key] for key in calm) > 0.01

@@ -207,9 +207,7 @@ def test_a_spike_is_noise_where_it_is() -> None:
     assert np.delete(noise, 100).max() < 1e-9
 
 
-numbers = st.one_of(
-    st.floats(-1e100, 1e100, allow_subnormal=False), st.sampled_from([np.nan, np.inf, -np.inf])
-)
+numbers = st.one_of(st.floats(-1e100, 1e100), st.sampled_from([np.nan, np.inf, -np.inf]))
 
 
 @settings(max_examples=60)

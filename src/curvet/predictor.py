@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .bundle import Bundle, load_bundle
-from .classifiers import Inputs
+from .classifiers import Inputs, predict_raw
 from .coerce import to_run
 from .diagnosis import Diagnosis
 from .errors import CurveError
@@ -85,9 +85,8 @@ class Predictor:
 
     def probabilities(self, inputs: Inputs) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
-        return self.bundle.calibration.combine(
-            [classifier.predict_proba(inputs) for classifier in self.bundle.classifiers]
-        )
+        raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
+        return self.bundle.calibration.combine(raw)
 
     def _answer(self, run: Run, channels: Channels, p: ArrayLike, inside: ArrayLike) -> Diagnosis:
         probabilities = np.asarray(p, np.float64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .bundle import save_bundle
 from .calibrate import Calibration, conformal_quantile, fit_combination
 from .causes import CAUSES
-from .classifiers import CLASSIFIERS, Classifier, Inputs, Tabular
+from .classifiers import CLASSIFIERS, Classifier, Inputs, Tabular, predict_raw
 from .classifiers.base import without
 from .classifiers.cnn import DROP
 from .evaluate import score_views
@@ -132,7 +132,7 @@ def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
             drop_channels(few.inputs, rng), few.y, few.weight, len(CAUSES), seed, _silent
         )
         some = held.part(np.flatnonzero(tried))
-        raw.append(model.predict_proba(drop_channels(some.inputs, rng)))
+        raw += predict_raw([model], drop_channels(some.inputs, rng), list(CAUSES))
         y.append(some.y)
         weight.append(some.weight)
     _, temperature = fit_combination(
@@ -169,7 +169,7 @@ def calibrate(
     groups = rng.permutation(np.unique(held.group))
     first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
     inputs, weight = drop_channels(held.inputs, rng), held.weight
-    raw = [classifier.predict_proba(inputs) for classifier in classifiers]
+    raw = predict_raw(classifiers, inputs, list(CAUSES))
     truth, counts = held.y[first], weight[first]
     weights, temperature = fit_combination([p[first] for p in raw], truth, counts)
     _, usual = fit_combination([raw[0][first]], truth, counts)
@@ -184,7 +184,7 @@ def _scores(
     classifiers: Sequence[Classifier], calibration: Calibration, test: Labelled
 ) -> dict[str, Any]:
     return score_views(
-        lambda inputs: calibration.combine([c.predict_proba(inputs) for c in classifiers]),
+        lambda inputs: calibration.combine(predict_raw(classifiers, inputs, list(CAUSES))),
         calibration,
         test.inputs,
         test.y,

@@ -60,4 +60,5 @@ CAUSE = Cause(
     ),
     inject=inject,
     shows=shows,
+    may_diverge=True,
 )

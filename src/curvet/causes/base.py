@@ -31,6 +31,9 @@ class Cause:
         How the simulator brings the fault about.
     shows : callable (trace, healthy twin's trace) -> bool
         Whether the fault did its harm; without harm there is no label.
+    may_diverge : bool
+        Whether the harm may be a loss that ends as NaN or inf. A run that ends so has no other
+        cause.
     """
 
     key: str
@@ -39,3 +42,4 @@ class Cause:
     remedies: tuple[str, ...]
     inject: Inject
     shows: Shows
+    may_diverge: bool = False

@@ -59,4 +59,5 @@ CAUSE = Cause(
     ),
     inject=inject,
     shows=shows,
+    may_diverge=True,
 )

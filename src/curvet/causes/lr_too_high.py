@@ -34,4 +34,5 @@ CAUSE = Cause(
     ),
     inject=inject,
     shows=shows,
+    may_diverge=True,
 )

@@ -50,4 +50,5 @@ CAUSE = Cause(
     ),
     inject=inject,
     shows=shows,
+    may_diverge=True,
 )

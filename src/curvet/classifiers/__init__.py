@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .base import Classifier, Inputs
+from .base import Classifier, Inputs, predict_raw
 from .cnn import Cnn
 from .tabular import Tabular
 
 CLASSIFIERS: tuple[type[Tabular] | type[Cnn], ...] = (Tabular, Cnn)
 """Every classifier whose answers are combined."""
 
-__all__ = ["CLASSIFIERS", "Classifier", "Cnn", "Inputs", "Tabular"]
+__all__ = ["CLASSIFIERS", "Classifier", "Cnn", "Inputs", "Tabular", "predict_raw"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..causes import CAUSES
 from ..features import FEATURES, channel_of
 from ..standardise import IMAGE_CHANNELS, OPTIONAL
 
@@ -63,6 +64,36 @@ def without(inputs: Inputs, channel: str, which: NDArray[np.bool_]) -> Inputs:
     table[np.ix_(which, columns_of(channel))] = np.nan
     image[np.ix_(which, rows_of(channel))] = 0.0
     return Inputs(table, image)
+
+
+def predict_raw(
+    classifiers: Sequence[Classifier], inputs: Inputs, causes: Sequence[str]
+) -> list[NDArray[np.float64]]:
+    """Ask every classifier, and rule out what a run's end rules out by definition.
+
+    Parameters
+    ----------
+    classifiers : sequence of Classifier
+        Trained.
+    inputs : Inputs
+        Of n runs.
+    causes : sequence of str
+        Keys in the order of the probabilities; one that is not in `causes.CAUSES` is never
+        ruled out.
+
+    Returns
+    -------
+    list of arrays of shape (n, cause)
+        One for each classifier; rows sum to 1. A cause that does not make a loss diverge has no
+        probability in a run that ends as NaN or inf.
+    """
+    diverged = inputs.table[:, FEATURES.index("run__ends_nonfinite")] > 0
+    calm = np.array([key in CAUSES and not CAUSES[key].may_diverge for key in causes])
+    out = []
+    for classifier in classifiers:
+        p = np.where(diverged[:, None] & calm, 0.0, classifier.predict_proba(inputs))
+        out.append(p / p.sum(1, keepdims=True))
+    return out
 
 
 class Classifier(Protocol):
