@@ -210,3 +210,33 @@ def test_a_bundle_that_was_never_finished_is_no_bundle(copy: Path) -> None:
 def test_the_shipped_bundle_is_found(root: Path) -> None:
     assert default_path() == root / "models" / "default"
     assert (default_path() / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tabular.npz", b"words"),
+        ("tabular.npz", b""),
+        ("tabular.npz", b"PK\x03\x04 cut short"),
+        ("cnn.safetensors", b"words"),
+        ("cnn.safetensors", b""),
+    ],
+)
+def test_files_that_match_their_hash_but_cannot_be_read(
+    name: str, content: bytes, copy: Path
+) -> None:
+    (copy / name).write_bytes(content)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(content).hexdigest()
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"files of the classifier .* cannot be read"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("key", ["causes", "classifiers", "calibration", "features", "channels"])
+def test_a_manifest_without_a_part(key: str, copy: Path) -> None:
+    manifest = json.loads((copy / "manifest.json").read_text())
+    del manifest[key]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=rf"manifest\.json is damaged: no {key}"):
+        load_bundle(copy)

@@ -431,3 +431,21 @@ def test_a_loss_that_ends_as_nan_has_no_cause_that_cannot_do_that() -> None:
     assert sum(found[key] for key in calm) < 1e-5
     once = predict_cause([*loss[:20], np.nan, *loss[20:40]]).probabilities
     assert sum(once[key] for key in calm) > 0.01
+
+
+def test_a_step_column_of_another_length_is_refused() -> None:
+    with pytest.raises(CurveError, match=r"30 values but 10 steps"):
+        predict_cause({"step": list(range(10)), "loss": [1.0] * 30})
+
+
+def test_losses_that_are_tensors_with_gradients_are_refused() -> None:
+    import torch
+
+    losses = [torch.ones(1, requires_grad=True).sum() for _ in range(8)]
+    with pytest.raises(CurveError, match="expected numbers"):
+        predict_cause(losses)  # type: ignore[arg-type]
+
+
+def test_values_near_the_largest_number_are_no_trouble() -> None:
+    found = predict_cause([1.0, 1e308, -1e308, 1.0, 1.0, 1.0]).probabilities
+    assert sum(found.values()) == pytest.approx(1)

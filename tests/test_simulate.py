@@ -552,7 +552,7 @@ def test_a_corpus_of_another_format(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("content", [None, b"words"])
+@pytest.mark.parametrize("content", [None, b"words", b"", b"PK\x03\x04 cut short"])
 def test_a_damaged_shard_is_named(content: bytes | None, tmp_path: Path) -> None:
     manifest = {"format": corpus.CORPUS_FORMAT, "seed": 0, "rounds": 1, "runs": 1}
     (tmp_path / "corpus.json").write_text(json.dumps(manifest))
@@ -560,6 +560,13 @@ def test_a_damaged_shard_is_named(content: bytes | None, tmp_path: Path) -> None
         (tmp_path / "round-00000.npz").write_bytes(content)
     with pytest.raises(CorpusError, match=r"round-00000\.npz: damaged shard .* simulate again"):
         load_corpus(tmp_path)
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "corpus.json").write_text("{")
+    for use in (load_corpus, lambda folder: simulate(folder, 1)):
+        with pytest.raises(CorpusError, match=r"corpus\.json: damaged"):
+            use(tmp_path)
 
 
 def test_training_leaves_the_processors_arithmetic_alone() -> None:

@@ -127,9 +127,18 @@ def load_bundle(folder: Path | None = None) -> Bundle:
     for name in manifest["classifiers"]:
         if name not in known:
             raise BundleError(f"{folder}: unknown classifier {name!r}; known: {', '.join(known)}")
-        classifiers.append(known[name]().load(folder))
-    fitted = manifest["calibration"]
-    calibration = Calibration(**{**fitted, "weights": tuple(fitted["weights"])})
+        try:
+            classifiers.append(known[name]().load(folder))
+        except Exception as error:  # whatever numpy, torch or safetensors make of a wrong file
+            raise BundleError(
+                f"{folder}: the files of the classifier {name!r} cannot be read ({error!r:.120}); "
+                "take a fresh copy"
+            ) from error
+    try:
+        fitted = manifest["calibration"]
+        calibration = Calibration(**{**fitted, "weights": tuple(fitted["weights"])})
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: manifest.json is damaged ({error!r})") from error
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Bundle(
         f"{folder.name}-{digest}", tuple(manifest["causes"]), classifiers, calibration, manifest
@@ -138,26 +147,33 @@ def load_bundle(folder: Path | None = None) -> Bundle:
 
 def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     try:
-        manifest = json.loads(content)
-        files, number = manifest["files"], manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        manifest = dict(json.loads(content))
+    except (ValueError, TypeError) as error:
         raise BundleError(f"{folder}: manifest.json is damaged ({error!r})") from error
+    if "format" not in manifest:
+        raise BundleError(f"{folder}: manifest.json is damaged: no format")
+    number = manifest["format"]
     if number != BUNDLE_FORMAT:
         raise BundleError(
             f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
             "train it again, or use the version of curvet that made it"
         )
-    if tuple(manifest["features"]) != FEATURES or tuple(manifest["channels"]) != IMAGE_CHANNELS:
+    needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}
+    if missing := sorted(needed - set(manifest)):
+        raise BundleError(f"{folder}: manifest.json is damaged: no {', '.join(missing)}")
+    features, channels = tuple(manifest["features"]), tuple(manifest["channels"])
+    if features != FEATURES or channels != IMAGE_CHANNELS:
         raise BundleError(
             f"{folder}: trained on other features than this curvet computes; train it again"
         )
+    files = manifest["files"]
     for name, digest in files.items():
         path = folder / name
         if not path.is_file() or _sha256(path) != digest:
             raise BundleError(
                 f"{path}: missing or changed since the bundle was made; take a fresh copy"
             )
-    return dict(manifest)
+    return manifest
 
 
 def _sha256(path: Path) -> str:

@@ -100,7 +100,9 @@ def conformal_quantile(
     passed = np.cumsum(weight[order]) / weight.sum()
     # The next run counts, too: that is what makes the coverage hold for unseen runs.
     allowed = (1 - coverage) - 1 / (len(y) + 1)
-    return float(hit[order[np.searchsorted(passed, max(allowed, 0.0))]])
+    if allowed < 0:
+        return 0.0  # too few runs to leave any cause out
+    return float(hit[order[np.searchsorted(passed, allowed)]])
 
 
 def expected_calibration_error(

@@ -73,8 +73,8 @@ def _columns(table: Any) -> dict[str, Curve]:
             if name in ("loss", *_TAGS):
                 raise
             continue  # a column of text beside the curves
-        if step is not None and len(step) == len(series) and not isinstance(values, Curve):
-            series = Curve(tag, step, series.value)
+        if step is not None and not isinstance(values, Curve):
+            series = Curve.of(tag, series.value, step)
         curves[tag] = series
     return _without_gaps(curves) if hasattr(table, "columns") else curves
 

@@ -81,7 +81,8 @@ def _spikes(loss: Curve) -> Iterator[Evidence]:
     if len(value) < 10:
         return
     width = 2 * (len(value) // 20) + 5
-    padded = np.pad(value, width // 2, mode="edge")
+    # Mirrored, so that a spike at the very end is not taken for the level around it.
+    padded = np.pad(value, width // 2, mode="reflect")
     level = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
     excess = value - level[: len(value)]
     noise = 1.4826 * float(np.median(np.abs(excess - np.median(excess))))

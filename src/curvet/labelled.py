@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from .classifiers import Inputs
 from .errors import CorpusError
 from .predictor import make_inputs
 from .roles import assign
-from .simulate.corpus import Example, load_corpus
+from .simulate.corpus import Example, load_corpus, read_manifest
 from .simulate.loggers import to_run
 from .standardise import standardise
 
@@ -80,7 +79,7 @@ def load_labelled(corpus: Path) -> Labelled:
 
 def corpus_seed(corpus: Path) -> int:
     """Read from which seed a corpus was made."""
-    return int(json.loads((corpus / "corpus.json").read_text())["seed"])
+    return int(read_manifest(corpus)["seed"])
 
 
 def split(labelled: Labelled, seed: int) -> tuple[Labelled, Labelled, Labelled]:

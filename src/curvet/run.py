@@ -94,7 +94,7 @@ class Run:
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor that requires grad, too
         raise CurveError(f"{name}: expected numbers, but found {values!r:.60}") from error
     if array.ndim != 1:
         raise CurveError(f"{name}: expected one dimension, but found shape {array.shape}")

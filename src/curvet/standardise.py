@@ -82,7 +82,7 @@ def standardise(channels: Channels) -> Standardised:
         Losses as log10 of their ratio to the start of the training loss, within -4 to 4;
         gradient norms as log10, within -10 to 10; the rate as log10 of its share of the highest.
     """
-    loss = channels.loss
+    loss = _bounded(channels.loss)
     finite = np.isfinite(loss.value)
     where = _progress(len(loss))
     start, floor = _start_and_floor(loss.value[finite])
@@ -98,7 +98,7 @@ def standardise(channels: Channels) -> Standardised:
         rows["shape"] = _on_grid(x, series["shape"])
         rows["noise"] = _on_grid(_progress(len(series["noise"])), series["noise"]) * 2
     if channels.val is not None:
-        _add_validation(series, rows, loss, channels.val, start, floor)
+        _add_validation(series, rows, loss, _bounded(channels.val), start, floor)
     if channels.grad_norm is not None:
         _add_grad_norm(series, rows, channels.grad_norm)
     if channels.lr is not None:
@@ -160,7 +160,7 @@ def _add_lr(series: dict[str, Array], rows: dict[str, Array], lr: Curve) -> None
 
 
 def _scalars(channels: Channels, finite: NDArray[np.bool_]) -> dict[str, float]:
-    n, value = len(finite), channels.loss.value
+    n, value = len(finite), _bounded(channels.loss).value
     bad = np.flatnonzero(~finite)
     val, norm = channels.val, channels.grad_norm
     changed = np.abs(np.diff(value[finite])) > 0
@@ -181,6 +181,13 @@ def _scalars(channels: Channels, finite: NDArray[np.bool_]) -> dict[str, float]:
             float(np.mean(~np.isfinite(norm.value))) if norm is not None and len(norm) else np.nan
         ),
     }
+
+
+def _bounded(curve: Curve) -> Curve:
+    """Keep finite values where sums and ratios of them are finite, too."""
+    finite = np.isfinite(curve.value)
+    clipped = np.where(finite, np.clip(curve.value, -1e150, 1e150), curve.value)
+    return Curve(curve.tag, curve.step, clipped)
 
 
 def _progress(n: int) -> Array:

@@ -16,6 +16,7 @@ from .causes import CAUSES
 from .classifiers import CLASSIFIERS, Classifier, Inputs, Tabular, predict_raw
 from .classifiers.base import without
 from .classifiers.cnn import DROP
+from .errors import CorpusError
 from .evaluate import score_views
 from .labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
 from .simulate.corpus import LOGS_PER_RUN
@@ -58,6 +59,9 @@ def train(
     progress(0, 100)
     labelled = load_labelled(corpus)
     fit, held, test = split(labelled, seed)
+    lacking = [key for i, key in enumerate(CAUSES) if not (fit.y == i).any()]
+    if lacking:
+        raise CorpusError(f"{corpus}: too few runs to learn {', '.join(lacking)}; simulate more")
     progress(10, 100)
     with ThreadPoolExecutor(2) as pool:  # both spend their time in compiled code
         shifted = pool.submit(temperature_of_new_nets, fit, held, seed)

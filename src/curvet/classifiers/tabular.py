@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -135,7 +136,9 @@ class Tabular:
 
     def load(self, folder: Path) -> Self:
         """Read ``tabular.npz``."""
-        with np.load(folder / f"{self.name}.npz", allow_pickle=False) as data:
+        # From memory: numpy leaves a file open that turns out to be no archive.
+        content = BytesIO((folder / f"{self.name}.npz").read_bytes())
+        with np.load(content, allow_pickle=False) as data:
             self.columns_ = data["columns"]
             self.roots_, self.baseline_ = data["roots"], data["baseline"]
             self.nodes_ = {name: data[name] for name in _FIELDS}

@@ -14,12 +14,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from io import BytesIO
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -126,15 +130,28 @@ def _round_counts(out: Path, seed: int, device: str, workers: int) -> Generator[
     if workers == 1:
         for number in itertools.count():
             yield _make_round(out, seed, number, device, os.getpid())
-    # A pool of processes that can be ended in the middle of a round: what is asked for is there
-    # while later rounds are still under way.
-    with get_context("spawn").Pool(workers, initializer=_ignore_interrupt) as pool:
-        arguments = ((out, seed, number, device, os.getpid()) for number in itertools.count())
+    before = set(active_children())
+    executor = ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt)
+    numbers = itertools.count()
+
+    def submit() -> Future[int]:
+        return executor.submit(_make_round, out, seed, next(numbers), device, os.getpid())
+
+    try:
         # Some rounds ahead, so that a long one does not keep the other workers waiting.
-        pending = deque(pool.apply_async(_make_round, next(arguments)) for _ in range(3 * workers))
+        pending = deque(submit() for _ in range(3 * workers))
         while True:
-            pending.append(pool.apply_async(_make_round, next(arguments)))
-            yield pending.popleft().get()
+            pending.append(submit())
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise CorpusError(
+            f"{out}: a worker process was ended from outside (out of memory?); "
+            "the same command goes on where this one stopped, perhaps with fewer --workers"
+        ) from error
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        for worker in set(active_children()) - before:
+            worker.kill()  # later rounds are still under way, and nobody waits for them
 
 
 def _ignore_interrupt() -> None:
@@ -153,8 +170,8 @@ def load_corpus(folder: Path) -> list[Example]:
     manifest_file = folder / "corpus.json"
     if not manifest_file.is_file():
         raise CorpusError(f"{folder}: no corpus.json; make a corpus with `curvet simulate`")
-    manifest = json.loads(manifest_file.read_text())
-    if manifest.get("format") != CORPUS_FORMAT or "rounds" not in manifest:
+    manifest = read_manifest(folder)
+    if manifest.get("format") != CORPUS_FORMAT or not {"rounds", "runs"} <= set(manifest):
         raise CorpusError(
             f"{folder}: an unfinished corpus or one of another format; run `curvet simulate` again"
         )
@@ -168,10 +185,26 @@ def load_corpus(folder: Path) -> list[Example]:
     return examples
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read `corpus.json`.
+
+    Raises
+    ------
+    CorpusError
+        Not readable as JSON.
+    """
+    try:
+        return dict(json.loads((folder / "corpus.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise CorpusError(
+            f"{folder / 'corpus.json'}: damaged ({error}); delete it and simulate again"
+        ) from error
+
+
 def _claim(out: Path, seed: int) -> None:
     manifest_file = out / "corpus.json"
     if manifest_file.is_file():
-        manifest = json.loads(manifest_file.read_text())
+        manifest = read_manifest(out)
         if (manifest.get("format"), manifest.get("seed")) != (CORPUS_FORMAT, seed):
             raise CorpusError(
                 f"{out}: holds a corpus of seed {manifest.get('seed')} and format "
@@ -198,8 +231,7 @@ def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> i
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
-        with np.load(path, allow_pickle=False) as shard:
-            return len(shard["cause"]) // LOGS_PER_RUN
+        return len(_read_shard(path)) // LOGS_PER_RUN
     _end_with(owner)
     import torch
 
@@ -311,8 +343,6 @@ _LABELS = ("cause", "base", "family", "task", "net", "style")
 
 
 def _write_shard(path: Path, examples: Sequence[Example]) -> None:
-    import io
-
     arrays: dict[str, Any] = {
         name: np.array([getattr(example, name) for example in examples]) for name in _LABELS
     }
@@ -323,16 +353,17 @@ def _write_shard(path: Path, examples: Sequence[Example]) -> None:
             flat = np.concatenate(parts) if parts else np.empty(0)
             arrays[name] = flat.astype(np.float32)
         arrays[f"{name}_length"] = np.array([len(part) for part in parts], np.int64)
-    buffer = io.BytesIO()
+    buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     _write(path, buffer.getvalue())
 
 
 def _read_shard(path: Path) -> list[Example]:
     try:
-        with np.load(path, allow_pickle=False) as shard:
+        # From memory: numpy leaves a file open that turns out to be no archive.
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as shard:
             data = {name: shard[name] for name in shard.files}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise CorpusError(
             f"{path}: damaged shard ({error}); delete it and simulate again"
         ) from error

@@ -274,7 +274,7 @@ def make_nets(recipes: Sequence[Recipe], device: torch.device) -> Nets:
     Parameters
     ----------
     recipes : sequence of Recipe
-        Of one family; each net's weights depend on its own recipe alone.
+        Of one family. A net's weights depend on its own recipe and on the widest net beside it.
     device : torch.device
         Where the nets live.
     """

@@ -39,7 +39,8 @@ def train_population(
     -------
     list of Trace
         In the order of the recipes. A net's trace does not depend on its neighbours, but for
-        the rounding of batched matrix products and the draws of dropout.
+        the width of the widest (initial weights are drawn for that), the rounding of batched
+        matrix products, and the draws of dropout. The same recipes give the same traces.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, recipe in enumerate(recipes):
