@@ -21,6 +21,7 @@ from curvet.errors import CurvetError
 from curvet.readers import read
 from curvet.roles import Channels, assign
 from curvet.run import Curve
+from curvet.trials import read_curves
 
 TOLERANCE = 1e-6  # the curves are written with 8 decimals
 CHANNELS = {"train_loss": "loss", "val_loss": "val", "lr": "lr", "grad_norm": "grad_norm"}
@@ -45,12 +46,10 @@ def raw_file(field: Path, row: dict[str, str]) -> Path | None:
 
 def expected(field: Path, row: dict[str, str]) -> dict[str, NDArray[np.float64]]:
     """Read the curves that a reader should find, one array (2, n) of step and value each."""
-    with (field / row["curve_csv"]).open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    found = read_curves(field / row["curve_csv"])
+    none = np.empty((2, 0))
     return {
-        name: np.array(
-            [(float(cells["step"]), float(cells[name])) for cells in rows if cells[name] != ""]
-        ).T
+        name: np.stack([found[name].step, found[name].value]) if name in found else none
         for name in CHANNELS
     }
 

@@ -44,14 +44,13 @@ def to_run(curve: Any, **channels: ArrayLike | None) -> Run:
     if not given:
         return run
     found = assign(run)
-    kept = {"loss": found.loss}
+    kept = {"loss": Curve("loss", found.loss.step, found.loss.value)}
     for name, tag in _TAGS.items():
         old: Curve | None = getattr(found, name)
         if tag in given:
             kept[tag] = _series(tag, given[tag])
         elif old is not None:
             kept[tag] = Curve(tag, old.step, old.value)
-    kept["loss"] = Curve("loss", found.loss.step, found.loss.value)
     return Run(run.id, run.source, kept, run.format)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TOO_EARLY = "too early to tell"
+"""How the reason of a diagnosis without a cause begins, and what stands in for its title."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -207,7 +207,7 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
         labelled.y,
         labelled.weight,
         predictor.bundle.causes,
-        np.array([example.base for example in labelled.examples]),
+        labelled.base,
     )
 
 

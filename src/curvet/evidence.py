@@ -56,7 +56,7 @@ def _course(loss: Curve) -> Iterator[Evidence]:
     tail = max(1, len(value) // 10)
     start, end = float(np.median(value[:tail])), float(np.median(value[-tail:]))
     low = int(value.argmin())
-    span = (float(step[0]), float(step[-1]))
+    last = float(step[-1])
     if abs(end - start) <= 0.03 * max(abs(start), 1e-12):
         yield Evidence("flat", f"training loss ends where it began: {start:.4g} to {end:.4g}")
     elif end > start:
@@ -68,12 +68,12 @@ def _course(loss: Curve) -> Iterator[Evidence]:
         share = late / max(start - end, 1e-12)
         if share > 0.1:
             text = f"still falling: {share:.0%} of the whole drop came in the last half"
-            yield Evidence("still_falling", text, (float(step[len(value) // 2]), span[1]))
+            yield Evidence("still_falling", text, (float(step[len(value) // 2]), last))
     if end > 1.5 * abs(float(value[low])) + 1e-12 and low < 0.8 * len(value):
         text = (
             f"training loss was lowest at {step[low]:g} ({value[low]:.4g}), then rose to {end:.4g}"
         )
-        yield Evidence("left_course", text, (float(step[low]), span[1]))
+        yield Evidence("left_course", text, (float(step[low]), last))
 
 
 def _spikes(loss: Curve) -> Iterator[Evidence]:

@@ -56,6 +56,11 @@ class Labelled:
         )
 
     @property
+    def base(self) -> NDArray[np.str_]:
+        """Base of each run, (n,): runs of one base share task, net and seed."""
+        return np.array([example.base for example in self.examples])
+
+    @property
     def weight(self) -> NDArray[np.float64]:
         """Weights under which the runs have the prior, (n,), mean 1."""
         counts = np.bincount(self.y, minlength=len(CAUSES))

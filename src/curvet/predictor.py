@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .bundle import Bundle, load_bundle
 from .classifiers import Inputs, predict_raw
 from .coerce import to_run
-from .diagnosis import Diagnosis
+from .diagnosis import TOO_EARLY, Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
@@ -189,7 +189,7 @@ def _too_short(channels: Channels) -> str:
     if n >= MIN_POINTS or (diverged and n >= 1):
         return ""
     points = "point" if n == 1 else "points"
-    return f"too early to tell: {n} {points} of training loss, at least {MIN_POINTS} are needed"
+    return f"{TOO_EARLY}: {n} {points} of training loss, at least {MIN_POINTS} are needed"
 
 
 def _found(channels: Channels) -> tuple[str, ...]:

@@ -59,11 +59,12 @@ class BadBatch:
     strength: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All that decides one simulated training.
 
-    Recipes with the same `family` can be trained side by side.
+    Recipes with the same `family` can be trained side by side. What has a default is off or plain
+    unless a base or a fault asks for it.
 
     Parameters
     ----------
@@ -97,27 +98,27 @@ class Recipe:
     width: int
     activation: Activation
     norm: Norm
-    residual: bool
+    residual: bool = False
     init: Init
-    init_gain: float
+    init_gain: float = 1.0
     optimiser: Optimiser
     lr: float
     momentum: float
     schedule: Schedule
-    warmup: float
-    clip: float
-    weight_decay: float
-    penalty_in_loss: bool
-    dropout: float
-    label_smoothing: float
+    warmup: float = 0.0
+    clip: float = float("inf")
+    weight_decay: float = 0.0
+    penalty_in_loss: bool = False
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
     batch_size: int
     n_steps: int
     n_train: int
-    order: Order
-    label_noise: float
-    val_noise: bool
-    input_scale: float
-    bad_batches: tuple[BadBatch, ...]
+    order: Order = "shuffled"
+    label_noise: float = 0.0
+    val_noise: bool = False
+    input_scale: float = 1.0
+    bad_batches: tuple[BadBatch, ...] = ()
     seed: int
 
     @property

@@ -103,7 +103,7 @@ def standardise(channels: Channels) -> Standardised:
         _add_grad_norm(series, rows, channels.grad_norm)
     if channels.lr is not None:
         _add_lr(series, rows, channels.lr)
-    scalars = _scalars(channels, finite)
+    scalars = _scalars(channels, loss.value, finite, start)
     rows["length"] = np.full(N_STEPS, scalars["log_points"] / 3)
     rows["level"] = np.full(N_STEPS, scalars["log_start"] / 3)
     image = np.zeros((len(IMAGE_CHANNELS), N_STEPS), np.float32)
@@ -159,15 +159,16 @@ def _add_lr(series: dict[str, Array], rows: dict[str, Array], lr: Curve) -> None
     rows["lr"] = _on_grid(x, y) / 4
 
 
-def _scalars(channels: Channels, finite: NDArray[np.bool_]) -> dict[str, float]:
-    n, value = len(finite), _bounded(channels.loss).value
+def _scalars(
+    channels: Channels, value: Array, finite: NDArray[np.bool_], start: float
+) -> dict[str, float]:
+    n = len(finite)
     bad = np.flatnonzero(~finite)
     val, norm = channels.val, channels.grad_norm
     changed = np.abs(np.diff(value[finite])) > 0
-    start = abs(_start_and_floor(value[finite])[0]) if finite.any() else 1.0
     return {
         "log_points": float(np.log10(max(1, n))),
-        "log_start": float(np.clip(np.log10(max(start, 1e-12)), -4, 8)),
+        "log_start": float(np.clip(np.log10(max(abs(start), 1e-12)), -4, 8)),
         "nonfinite_share": float(len(bad) / max(1, n)),
         "first_nonfinite": float(bad[0] / n) if len(bad) else 1.0,
         "ends_nonfinite": float(n > 0 and not finite[-1]),

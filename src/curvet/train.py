@@ -194,5 +194,5 @@ def _scores(
         test.y,
         test.weight,
         list(CAUSES),
-        np.array([example.base for example in test.examples]),
+        test.base,
     )

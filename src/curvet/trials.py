@@ -79,14 +79,25 @@ def _from_index(folder: Path) -> Iterator[TrialRun]:
     with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["confidence"] in ("medium", "high"):
-                curves = _columns(folder / row["curve_csv"])
+                curves = read_curves(folder / row["curve_csv"])
                 run = Run(row["id"], str(folder / row["curve_csv"]), curves, "trial")
                 base = row.get("sweep_group") or row["id"]
                 yield TrialRun(run, row["cause_label"], row["repo"], base)
 
 
-def _columns(path: Path) -> dict[str, Curve]:
-    """Read step, train_loss, val_loss, lr, grad_norm; a cell left empty was not logged."""
+def read_curves(path: Path) -> dict[str, Curve]:
+    """Read a collected curve file: a cell left empty was not logged, NaN and inf are kept.
+
+    Parameters
+    ----------
+    path : Path
+        CSV with step, train_loss, val_loss, lr, grad_norm.
+
+    Returns
+    -------
+    dict of column to Curve
+        Without the columns that were not logged at all.
+    """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     curves: dict[str, Curve] = {}

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ..causes import CAUSES
+from ..diagnosis import TOO_EARLY
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +24,6 @@ WIDTH = 88
 BAR_WIDTH = 30
 N_BARS = 5
 NAME_WIDTH = 24  # the longest run name that a narrow table keeps in one line
-NO_VERDICT = "too early to tell"
 MENTIONED = 0.05  # less probable causes are no candidates worth a look
 
 _ESCAPE = re.compile(
@@ -82,7 +82,7 @@ def percent(probability: float) -> str:
 
 def verdict(diagnosis: Diagnosis) -> str:
     """Return the title of the cause, or that there is none."""
-    return NO_VERDICT if diagnosis.cause is None else title_of(diagnosis.cause)
+    return TOO_EARLY if diagnosis.cause is None else title_of(diagnosis.cause)
 
 
 def diagnosis_to_text(diagnosis: Diagnosis) -> str:
@@ -101,7 +101,7 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
     name, source = clean(diagnosis.run_id) or "(no name)", clean(diagnosis.source)
     lines = [f"{name}  ({source})" if source and source != name else name, ""]
     if diagnosis.probability is None:
-        lines += _wrap(clean(diagnosis.reason) or NO_VERDICT, "  ")
+        lines += _wrap(clean(diagnosis.reason) or TOO_EARLY, "  ")
     else:
         lines.append(f"  {verdict(diagnosis)}, {percent(diagnosis.probability)}")
     lines += _bars(diagnosis)
@@ -259,7 +259,7 @@ def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
         name,
         verdict(diagnosis),
         "" if diagnosis.probability is None else percent(diagnosis.probability),
-        clean(diagnosis.reason).removeprefix(f"{NO_VERDICT}: ")
+        clean(diagnosis.reason).removeprefix(f"{TOO_EARLY}: ")
         if diagnosis.cause is None
         else "".join(facts[:1]),
         ", ".join(others[:2]),

@@ -26,6 +26,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 
 from ..causes import CAUSES
 from ..errors import CorpusError
@@ -231,10 +232,8 @@ def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> i
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
-        return len(_read_shard(path)) // LOGS_PER_RUN
+        return len(_read_arrays(path)["cause"]) // LOGS_PER_RUN
     _end_with(owner)
-    import torch
-
     if device == "cpu":
         torch.set_num_threads(1)
     examples = list(simulate_round(seed, number, device))
@@ -358,15 +357,19 @@ def _write_shard(path: Path, examples: Sequence[Example]) -> None:
     _write(path, buffer.getvalue())
 
 
-def _read_shard(path: Path) -> list[Example]:
+def _read_arrays(path: Path) -> dict[str, Any]:
     try:
         # From memory: numpy leaves a file open that turns out to be no archive.
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as shard:
-            data = {name: shard[name] for name in shard.files}
+            return {name: shard[name] for name in shard.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise CorpusError(
             f"{path}: damaged shard ({error}); delete it and simulate again"
         ) from error
+
+
+def _read_shard(path: Path) -> list[Example]:
+    data = _read_arrays(path)
     n = len(data["cause"])
     series = {
         name: np.split(data[name].astype(np.float64), np.cumsum(data[f"{name}_length"])[:-1])
