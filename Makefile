@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 15800
+RUNS ?= 14000
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus
@@ -26,7 +26,7 @@ test: .venv/.installed-dev ## set up, then run every check: lint, format, types,
 
 model: .venv/.installed ## rebuild models/default from its seed: simulate, then train
 	$(CURVET) simulate --runs $(RUNS) --out $(CORPUS) --seed $(SEED) --device $(DEVICE) --workers $(WORKERS)
-	$(CURVET) train --corpus $(CORPUS) --out models/default --seed $(SEED)
+	$(CURVET) train --corpus $(CORPUS) --out models/default --seed $(SEED) --workers $(WORKERS)
 
 clean: ## remove what the other targets made, but no corpus and no model
 	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,14 +15,14 @@ import pytest
 from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
 from curvet.calibrate import Calibration
 from curvet.causes import CAUSES
-from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Tabular
+from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
 from curvet.errors import BundleError
 from curvet.predictor import Predictor, make_inputs
 from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import standardise
 
-CALIBRATION = Calibration((0.4, 0.6), 1.7, 0.05, 0.9)
+CALIBRATION = Calibration((0.3, 0.2, 0.5), 1.7, 0.05, 0.9)
 MADE = {"seed": 3, "scores": {"top1": 0.5}}
 
 
@@ -50,6 +50,7 @@ def make_bundle(folder: Path) -> None:
     y = np.arange(len(inputs)) % len(CAUSES)
     classifiers: Sequence[Any] = [
         Tabular(iterations=3, min_leaf=3, leaves=6),
+        Mlp(epochs=2, members=1),
         Cnn(epochs=2, members=1),
     ]
     for classifier in classifiers:
@@ -101,11 +102,13 @@ def test_a_loaded_bundle_answers_the_same(saved: Path, tmp_path: Path) -> None:
 def test_the_manifest_says_what_is_in_the_folder(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     names = {path.name for path in saved.iterdir()} - {"manifest.json"}
-    assert set(manifest["files"]) == names == {"tabular.npz", "cnn.safetensors"}
+    assert (
+        set(manifest["files"]) == names == {*("tabular.npz", "mlp.safetensors", "cnn.safetensors")}
+    )
     for name, digest in manifest["files"].items():
         assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == digest
     assert manifest["format"] == BUNDLE_FORMAT
-    assert manifest["classifiers"] == ["tabular", "cnn"]
+    assert manifest["classifiers"] == ["tabular", "mlp", "cnn"]
     assert {"curvet", "numpy", "scikit-learn", "torch"} <= set(manifest["libraries"])
 
 
@@ -116,7 +119,7 @@ def test_there_is_no_pickle_in_it(saved: Path) -> None:
         assert b"sklearn" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["tabular.npz", "cnn.safetensors"])
+@pytest.mark.parametrize("name", ["tabular.npz", "mlp.safetensors", "cnn.safetensors"])
 def test_an_edited_file_is_refused_by_name(name: str, copy: Path) -> None:
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -125,7 +128,7 @@ def test_an_edited_file_is_refused_by_name(name: str, copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("name", ["tabular.npz", "cnn.safetensors"])
+@pytest.mark.parametrize("name", ["tabular.npz", "mlp.safetensors", "cnn.safetensors"])
 def test_a_missing_file_is_refused_by_name(name: str, copy: Path) -> None:
     (copy / name).unlink()
     with pytest.raises(BundleError, match=f"{name}: missing or changed"):
@@ -170,7 +173,7 @@ def test_other_features_are_refused(change: Any, copy: Path) -> None:
 
 def test_an_unknown_classifier_is_refused(copy: Path) -> None:
     edit(copy, lambda manifest: manifest["classifiers"].append("oracle"))
-    with pytest.raises(BundleError, match="unknown classifier 'oracle'; known: tabular, cnn"):
+    with pytest.raises(BundleError, match="unknown classifier 'oracle'; known: tabular, mlp, cnn"):
         load_bundle(copy)
 
 
@@ -220,6 +223,7 @@ def test_the_shipped_bundle_is_found(root: Path) -> None:
         ("tabular.npz", b"PK\x03\x04 cut short"),
         ("cnn.safetensors", b"words"),
         ("cnn.safetensors", b""),
+        ("mlp.safetensors", b"words"),
     ],
 )
 def test_files_that_match_their_hash_but_cannot_be_read(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from curvet.classifiers import CLASSIFIERS, Classifier, Cnn, Inputs, Tabular
+from curvet.classifiers import CLASSIFIERS, Classifier, Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.base import columns_of, rows_of, without
 from curvet.features import FEATURES, channel_of
 from curvet.predictor import make_inputs
@@ -23,6 +23,7 @@ from . import naive
 
 MAKE: dict[str, Callable[[], Classifier]] = {
     "tabular": lambda: Tabular(iterations=6, min_leaf=3, leaves=6),
+    "mlp": lambda: Mlp(epochs=10, batch_size=16, members=2),
     "cnn": lambda: Cnn(epochs=10, batch_size=16),
 }
 """Small ones of each kind."""
@@ -243,13 +244,13 @@ def test_a_dropped_channel_is_as_if_never_logged(channel: str) -> None:
 def test_the_rows_and_columns_of_a_channel() -> None:
     assert [IMAGE_CHANNELS[i] for i in rows_of("val")] == ["val", "gap", "has_val"]
     assert [IMAGE_CHANNELS[i] for i in rows_of("grad_norm")] == [
-        *("grad_norm", "grad_shape", "has_grad_norm")
+        *("grad_norm", "grad_shape", "grad_nonfinite", "has_grad_norm")
     ]
     assert [IMAGE_CHANNELS[i] for i in rows_of("lr")] == ["lr", "has_lr"]
     of = {name: {FEATURES[i] for i in columns_of(name)} for name in OPTIONAL}
-    assert {"val__mean", "gap__median", "val_shape__mean", "run__val_log_points"} <= of["val"]
+    assert {"val__mean", "gap__median", "val_shape__mean", "run__val_rise"} <= of["val"]
     assert {"grad_norm__mean", "run__grad_norm_nonfinite_share"} <= of["grad_norm"]
-    assert "lr__mean" in of["lr"]
+    assert {"lr__mean", "run__lr_half_at"} <= of["lr"]
     assert {channel_of(name) for name in FEATURES} == {None, *OPTIONAL}
     assert channel_of("loss__mean") is channel_of("run__log_points") is None
     assert sum(map(len, of.values())) == len(set().union(*of.values()))

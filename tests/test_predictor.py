@@ -134,20 +134,30 @@ def test_no_runs_no_answers(bundle: Path) -> None:
         LOSS,
         LOSS.astype(object),
         pd.Series(LOSS),
-        pd.Series(LOSS, index=STEP),
         pd.Series(LOSS, index=[f"row {i}" for i in range(N)]),
         pd.Series(LOSS, dtype="Float64"),
         {"loss": LOSS},
         {"train_loss": LOSS.tolist()},
-        {"loss": Curve.of("loss", LOSS, STEP)},
         pd.DataFrame({"loss": LOSS}),
-        pd.DataFrame({"step": STEP, "train/loss": LOSS}),
         Run("one", "", {"loss": Curve.of("loss", LOSS)}),
     ],
     ids=lambda curve: type(curve).__name__,
 )
 def test_a_loss_in_any_form(curve: Any, ask: Callable[..., Diagnosis]) -> None:
     assert_same(ask(curve), ask(Run("x", "", {"loss": Curve.of("loss", LOSS)})), 1e-12)
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        pd.Series(LOSS, index=STEP),
+        pd.DataFrame({"step": STEP, "train/loss": LOSS}),
+        {"step": STEP, "loss": LOSS},
+    ],
+    ids=lambda curve: type(curve).__name__,
+)
+def test_a_loss_with_steps_in_any_form(curve: Any, ask: Callable[..., Diagnosis]) -> None:
+    assert_same(ask(curve), ask({"loss": Curve.of("loss", LOSS, STEP)}), 1e-12)
 
 
 def test_torch_and_float32(ask: Callable[..., Diagnosis]) -> None:
@@ -164,10 +174,7 @@ def test_torch_and_float32(ask: Callable[..., Diagnosis]) -> None:
         {key: value.tolist() for key, value in CHANNELS.items()},
         {"loss": LOSS, "val": VAL, "grad_norm": NORM, "lr": LR},
         {**CHANNELS, "accuracy": np.linspace(0, 1, N), "note": ["words"] * N},
-        {"step": STEP, **CHANNELS},
         pd.DataFrame(CHANNELS),
-        pd.DataFrame({"step": STEP, **CHANNELS, "note": "words"}),
-        pd.DataFrame({"epoch": STEP, "iteration": STEP, **CHANNELS}),
         Run("x", "", {key: Curve.of(key, value) for key, value in CHANNELS.items()}),
     ],
     ids=lambda curve: type(curve).__name__,
@@ -177,6 +184,20 @@ def test_all_channels_in_any_form(curve: Any, ask: Callable[..., Diagnosis]) -> 
     assert expected.channels == ("loss", "val", "grad_norm", "lr")
     assert_same(ask(curve), expected, 1e-12)
     assert expected.probabilities != ask(LOSS).probabilities
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        {"step": STEP, **CHANNELS},
+        pd.DataFrame({"step": STEP, **CHANNELS, "note": "words"}),
+        pd.DataFrame({"epoch": STEP, "iteration": STEP, **CHANNELS}),
+    ],
+    ids=lambda curve: type(curve).__name__,
+)
+def test_all_channels_with_steps_in_any_form(curve: Any, ask: Callable[..., Diagnosis]) -> None:
+    curves = {key: Curve.of(key, value, STEP) for key, value in CHANNELS.items()}
+    assert_same(ask(curve), ask(Run("x", "", curves)), 1e-12)
 
 
 def test_what_keras_remembers(ask: Callable[..., Diagnosis]) -> None:

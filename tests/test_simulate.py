@@ -1,27 +1,25 @@
-"""The simulator: against plain PyTorch, whoever trains beside, however it is stopped."""
+"""Simulated trainings: against plain PyTorch, and whoever trains beside."""
 
 from __future__ import annotations
 
-import json
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from curvet.causes import CAUSES
-from curvet.errors import CorpusError
-from curvet.recipe import BadBatch, Recipe, Task, Trace
-from curvet.roles import assign
-from curvet.simulate import bases, corpus
-from curvet.simulate.corpus import LOGS_PER_RUN, load_corpus, simulate
-from curvet.simulate.loggers import Logger, draw_logger, in_other_unit, log, to_run
+from curvet.recipe import (
+    BadBatch,
+    HalfPrecision,
+    Recipe,
+    Resume,
+    Task,
+    Trace,
+    Unnormalised,
+    Validation,
+)
+from curvet.simulate.nets import count_parameters, make_nets
 from curvet.simulate.population import lr_schedule, train_population
 from curvet.simulate.tasks import make_dataset
 
@@ -45,6 +43,7 @@ BASE = Recipe(
     seed=3,
 )
 DECAY = {"weight_decay": 0.02}
+REGRESSION = Task("regression", 12, 2, 200, 48, 0.5, 0.1, 1)
 CASES: dict[str, dict[str, Any]] = {
     **{
         name: {"optimiser": name, **DECAY, "lr": lr}
@@ -68,15 +67,19 @@ CASES: dict[str, dict[str, Any]] = {
     "penalty logged": {**DECAY, "penalty_in_loss": True},
     "wrong labels": {"label_noise": 0.5},
     "outliers": {"bad_batches": (BadBatch("outlier", 4, 2, 4.0), BadBatch("outlier", 20, 1, 9.0))},
-    "scaled inputs": {"input_scale": 3.0},
+    "label noise, validated": {"label_noise": 0.5, "val_noise": True},
     "few samples": {"n_train": 24},
     "scheduled": {"schedule": "one_cycle", "warmup": 0.2},
-    "regression": {"task": Task("regression", 12, 2, 200, 48, 0.5, 0.1, 1), "lr": 0.01},
+    "plateau": {"schedule": "plateau", "lr": 0.002, "n_steps": 120},
+    "plateau, learning": {"schedule": "plateau", "lr": 0.05, "n_steps": 120},
+    "plateau, warm": {"schedule": "plateau", "lr": 0.002, "n_steps": 120, "warmup": 0.1},
+    "regression": {"task": REGRESSION, "lr": 0.01},
     "regression, outliers": {
-        "task": Task("regression", 12, 2, 200, 48, 0.5, 0.1, 1),
+        "task": REGRESSION,
         "lr": 0.001,
         "bad_batches": (BadBatch("outlier", 4, 2, 3.0),),
     },
+    "parity": {"task": Task("parity", 12, 2, 200, 48, 0.7, 0.1, 1)},
     "clusters": {"task": Task("clusters", 6, 4, 200, 48, 0.5, 0.1, 1)},
     "autoencode": {"task": Task("autoencode", 12, 12, 200, 48, 0.5, 0.1, 1)},
     "next token": {"task": Task("next_token", 18, 6, 200, 48, 0.5, 0.0, 1)},
@@ -87,18 +90,130 @@ CASES: dict[str, dict[str, Any]] = {
     "gru": {"net": "gru"},
     "lstm": {"net": "lstm"},
     "attention": {"net": "attention", "norm": "layer", "residual": True},
+    "attention, bare": {"net": "attention", "residual": True, "lr": 0.01},
+    **{f"{name}, slow": {"optimiser": name, "momentum": 0.99} for name in ("sgd", "nesterov")},
+    **{
+        f"{name}, slow": {"optimiser": name, "momentum": 0.99, "lr": 0.01}
+        for name in ("adam", "adamw")
+    },
+    "orthogonal": {"init": "orthogonal", "init_gain": 0.7},
+    "orthogonal gates": {"init": "orthogonal", "net": "gru", "n_steps": 10},
+    **{
+        f"accumulated, {name}": {"accumulation": n, "optimiser": name, "clip": 1.0, **DECAY}
+        for n, name in ((2, "sgd"), (3, "adam"), (4, "adamw"))
+    },
+    "one scale": {"unnormalised": Unnormalised(5.0, 0.0, 0.0), "lr": 0.01},
+    "off centre": {"unnormalised": Unnormalised(1.0, 3.0, 0.0), "lr": 0.01},
+    "own units": {"unnormalised": Unnormalised(1.0, 0.5, 0.5), "lr": 0.01},
+    "own units, outliers": {
+        "unnormalised": Unnormalised(0.5, 0.5, 0.3),
+        "lr": 0.01,
+        "bad_batches": (BadBatch("outlier", 4, 2, 3.0),),
+    },
+    **{f"order: {order}": {"order": order} for order in ("sorted", "blocks", "replacement")},
+    "relabelled batches": {"bad_batches": (BadBatch("wrong_labels", 4, 3, 1.0),)},
+    "batches of one class": {
+        "bad_batches": (BadBatch("one_class", 4, 3, 1.0), BadBatch("one_class", 20, 2, 1.0)),
+        "label_noise": 0.2,
+    },
+    **{
+        f"loss: {kind}": {"loss": kind, "lr": 0.02}
+        for kind in ("negated", "softmax_twice", "unbounded")
+    },
+    "loss: softmax twice, smoothed": {"loss": "softmax_twice", "label_smoothing": 0.2},
+    **{
+        f"regression, loss: {kind}": {"loss": kind, "task": REGRESSION, "lr": 0.002}
+        for kind in ("negated", "broadcast", "unbounded")
+    },
+    **{
+        f"validation: {name}": {"validation": other}
+        for name, other in {
+            "scaled": Validation(scale=4.0),
+            "shifted": Validation(shift=-2.0),
+            "noisy": Validation(noise=1.5),
+            "relabelled": Validation(relabelled=0.7),
+            "leaked": Validation(leaked=0.6),
+            "mixed": Validation(2.0, 1.0, 0.5, 1.0, 0.3),
+        }.items()
+    },
+    "regression, validation: relabelled": {
+        "task": REGRESSION,
+        "lr": 0.01,
+        "validation": Validation(relabelled=0.4, leaked=0.3),
+    },
+    "own units, validation: scaled": {
+        "unnormalised": Unnormalised(2.0, 1.0, 0.2),
+        "validation": Validation(scale=3.0),
+        "lr": 0.01,
+    },
+    **{
+        f"resumed: {name}": {
+            "resume": resume,
+            "schedule": "cosine",
+            "optimiser": "adam",
+            "lr": 0.01,
+        }
+        for name, resume in {
+            "nothing lost": Resume(20, 5, False, False, False),
+            "without moments": Resume(20, 0, True, False, False),
+            "without schedule": Resume(20, 0, False, True, False),
+            "without data": Resume(20, 0, False, False, True),
+            "without anything": Resume(15, 4, True, True, True),
+        }.items()
+    },
+    "resumed: momentum": {"resume": Resume(20, 3, True, False, False)},
+    "resumed: batch norm": {"resume": Resume(20, 10, True, True, False), "norm": "batch"},
+    "resumed: warm": {"resume": Resume(12, 2, False, True, True), "warmup": 0.3, "lr": 0.1},
+    "half: wide enough": {"half": HalfPrecision(np.inf, 8.0, False)},
+    "half: static, overflow": {
+        "half": HalfPrecision(25.0, 1.0, False),
+        "bad_batches": (BadBatch("outlier", 9, 1, 40.0),),
+    },
+    "half: dynamic, overflow": {
+        "half": HalfPrecision(25.0, 1.0, True),
+        "bad_batches": (BadBatch("outlier", 9, 2, 40.0),),
+        "optimiser": "adam",
+        "lr": 0.01,
+    },
+    "half: static, scale": {
+        "half": HalfPrecision(np.inf, 4e3, False),
+        "bad_batches": (BadBatch("outlier", 9, 1, 40.0),),
+    },
+    "half: dynamic, scale": {"half": HalfPrecision(np.inf, 1e8, True), "n_steps": 140},
+    "half: underflow": {"half": HalfPrecision(np.inf, 2e-6, False), "lr": 0.5},
+    "half: dynamic, underflow": {"half": HalfPrecision(np.inf, 2e-6, True), "n_steps": 140},
+    "half: accumulated": {
+        "half": HalfPrecision(25.0, 1.0, True),
+        "bad_batches": (BadBatch("outlier", 8, 1, 40.0),),  # the first of two batches
+        "accumulation": 2,
+    },
 }
-FAMILIES = ("sgd", "batch norm", "layer norm", "convolution", "recurrent", "gru", "lstm")
+FAMILIES = (
+    "sgd",
+    "adam",
+    "batch norm",
+    "layer norm",
+    "convolution",
+    "convolution, batch norm",
+    "recurrent",
+    "gru",
+    "lstm",
+    "attention",
+    "accumulated, sgd",
+    "next token",
+    "regression",
+)
 
 
 def assert_same(found: Trace, expected: Trace, rtol: float = 2e-3, atol: float = 1e-4) -> None:
-    for name in ("step", "lr", "val_step"):
+    for name in ("step", "val_at"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    np.testing.assert_allclose(found.lr, expected.lr, 1e-6)
     for name in ("loss", "grad_norm", "val"):
         np.testing.assert_allclose(
             getattr(found, name), getattr(expected, name), rtol, atol, err_msg=name
         )
-    assert found.steps_per_epoch == expected.steps_per_epoch
+    assert (found.steps_per_epoch, found.onset) == (expected.steps_per_epoch, expected.onset)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -106,21 +221,43 @@ def test_training_equals_plain_pytorch(name: str) -> None:
     recipe = replace(BASE, **CASES[name])
     (found,) = train_population([recipe])
     assert_same(found, naive.train(recipe))
-    assert np.ptp(found.loss) > 0
+    assert np.ptp(found.loss[np.isfinite(found.loss)]) > 0
+    assert (found.val_at == np.arange(recipe.n_steps)[found.val_at]).all()
 
 
-@pytest.mark.parametrize("name", [*FAMILIES, "attention"])
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_net_ignores_its_neighbours(name: str) -> None:
     recipe = replace(BASE, **CASES[name])
     neighbours = [
         replace(recipe, seed=11, lr=1e3),  # diverges
-        replace(recipe, seed=12, label_noise=0.5, n_train=40, weight_decay=0.1),
+        replace(recipe, seed=12, label_noise=0.5, n_train=40, weight_decay=0.1, width=5),
         replace(recipe, seed=13, task=replace(recipe.task, seed=99, n_pool=350), clip=0.1),
-        replace(recipe, seed=14, input_scale=5.0, label_smoothing=0.2),
+        replace(recipe, seed=14, unnormalised=Unnormalised(5.0, 1.0, 0.2), width=13),
+        replace(recipe, seed=15, label_smoothing=0.2, init="orthogonal", width=3),
+        replace(recipe, seed=16, loss="unbounded", schedule="plateau", momentum=0.5),
+        replace(recipe, seed=17, resume=Resume(9, 3, True, True, True), input_noise=1.0),
+        replace(recipe, seed=18, half=HalfPrecision(0.5, 1.0, False), val_noise=True),  # NaN
+        replace(recipe, seed=19, half=HalfPrecision(0.5, 1.0, True), loss="negated"),
+        replace(recipe, seed=20, validation=Validation(3.0, 1.0, 1.0, 0.5, 0.5), order="sorted"),
     ]
     together = train_population([*neighbours[:2], recipe, *neighbours[2:]])
     (alone,) = train_population([recipe])
     assert_same(together[2], alone, 1e-3, 1e-5)
+    assert not np.isfinite(together[8].loss[-5:]).any()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("init", ["he", "lecun_uniform", "orthogonal", "constant", "dead"])
+def test_weights_are_those_of_a_net_alone(init: Any, name: str) -> None:
+    recipe = replace(BASE, **{**CASES[name], "init": init})
+    wide = make_nets([replace(recipe, width=13, seed=1), recipe], torch.device("cpu"))
+    x = torch.from_numpy(make_dataset(recipe.task).x[:20])
+    twin = naive.Net(recipe)
+    with torch.no_grad():
+        generator = torch.Generator()
+        (_, found) = wide.forward(x.expand(2, -1, -1), True, generator)
+        torch.testing.assert_close(found, twin(x), rtol=1e-4, atol=1e-5)
+    assert sum(p.numel() for p in twin.parameters()) == count_parameters(recipe, recipe.width)
 
 
 def test_traces_come_in_the_order_of_the_recipes() -> None:
@@ -137,6 +274,106 @@ def test_dropout_only_while_training() -> None:
     np.testing.assert_allclose(still.val, still.val[0], rtol=1e-5)
     np.testing.assert_allclose(shaken.val, still.val, rtol=1e-5)
     assert np.abs(shaken.loss - still.loss).max() > 0.01
+
+
+def test_input_noise_only_while_training() -> None:
+    still = replace(BASE, lr=0.0)
+    plain, noisy = train_population([still, replace(still, input_noise=2.0)])
+    np.testing.assert_allclose(noisy.val, plain.val, rtol=1e-5)
+    assert np.abs(noisy.loss - plain.loss).min() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [{"dropout": 0.4}, {"input_noise": 1.0}],
+    ids=["dropout", "input noise"],
+)
+def test_noise_is_as_strong_as_in_plain_pytorch(noise: dict[str, Any]) -> None:
+    recipe = replace(BASE, **noise, lr=0.0, n_steps=200, init_gain=1.5)
+    torch.manual_seed(0)
+    (found,), expected = train_population([recipe]), naive.train(recipe)
+    (plain,) = train_population([replace(recipe, dropout=0.0, input_noise=0.0)])
+    added, wanted = found.loss - plain.loss, expected.loss - plain.loss
+    error = wanted.std() / 200**0.5
+    assert wanted.mean() > 8 * error
+    assert added.mean() == pytest.approx(wanted.mean(), abs=6 * error)
+    assert added.std() == pytest.approx(wanted.std(), rel=0.3)
+
+
+def test_a_plateau_lowers_the_rate_of_nets_that_learn_nothing_more() -> None:
+    learning = replace(BASE, schedule="plateau", lr=0.02, n_steps=400, n_train=16)
+    stuck = replace(learning, lr=1e-6)
+    plain = replace(stuck, schedule="constant")
+    learns, rests, stays = (t.lr for t in train_population([learning, stuck, plain]))
+    every = 400 // 40
+    assert (learns[: 10 * every] == learns[0]).all()
+    # The first check sets the mark; after three more without progress the rate falls.
+    assert np.flatnonzero(np.diff(rests))[:3].tolist() == [39, 69, 99]
+    np.testing.assert_allclose(rests[[0, 40, 70]], [1e-6, 3e-7, 9e-8], rtol=1e-5)
+    assert (stays == stays[0]).all()
+
+
+FULL = replace(BASE, n_train=16, momentum=0.0, n_steps=40)
+"""Every batch is all of the data, so that steps differ by the weights alone."""
+
+
+def test_a_static_overflow_is_the_end() -> None:
+    bad = (BadBatch("outlier", 9, 1, 40.0),)
+    plain, lost = train_population(
+        [
+            replace(BASE, bad_batches=bad),
+            replace(BASE, bad_batches=bad, half=HalfPrecision(25.0, 1.0, False)),
+        ]
+    )
+    assert np.isfinite(plain.loss).all()
+    np.testing.assert_allclose(lost.loss[:9], plain.loss[:9], rtol=1e-5)
+    for series in (lost.loss[9:], lost.grad_norm[9:], lost.val[9:]):
+        assert np.isnan(series).all()
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adagrad"])
+def test_a_skipped_step_keeps_the_weights(optimiser: Any) -> None:
+    still = replace(FULL, optimiser=optimiser, momentum=0.9, lr=0.01)
+    half = HalfPrecision(25.0, 1.0, True)
+    plain, skipped = train_population(
+        [still, replace(still, half=half, bad_batches=(BadBatch("outlier", 9, 3, 60.0),))]
+    )
+    assert np.flatnonzero(~np.isfinite(skipped.loss)).tolist() == [9, 10, 11]
+    assert np.flatnonzero(~np.isfinite(skipped.grad_norm)).tolist() == [9, 10, 11]
+    np.testing.assert_array_equal(skipped.val[9:12], np.repeat(skipped.val[8], 3))
+    # Moments and their count are kept, too: the run goes on as if nothing had been.
+    np.testing.assert_allclose(skipped.loss[12:], plain.loss[9:-3], rtol=1e-3)
+
+
+def test_a_dynamic_scale_halves_until_gradients_fit() -> None:
+    scales = [1e7 * 2**k for k in (0, 1, 4)]
+    traces = train_population(
+        [replace(FULL, half=HalfPrecision(np.inf, scale, True)) for scale in scales]
+    )
+    skipped = [int(np.isnan(trace.grad_norm).sum()) for trace in traces]
+    assert np.diff(skipped).tolist() == [1, 3]
+    assert skipped[0] > 0
+    for trace, n in zip(traces, skipped, strict=True):
+        assert np.isnan(trace.grad_norm[:n]).all()
+        assert np.isfinite(trace.loss).all()
+        np.testing.assert_allclose(trace.loss[: n + 1], trace.loss[0], rtol=1e-6)
+        assert trace.loss[n + 1] < trace.loss[n]
+
+
+def test_gradients_below_the_range_are_none() -> None:
+    (trace,) = train_population([replace(FULL, half=HalfPrecision(np.inf, 1e-9, False))])
+    assert not trace.grad_norm.any()
+    assert np.ptp(trace.loss) < 1e-6
+
+
+def test_a_resumed_run_goes_back_to_its_checkpoint() -> None:
+    lost = Resume(20, 6, False, False, False)
+    plain, resumed = train_population([BASE, replace(BASE, resume=lost)])
+    assert resumed.step.tolist() == [*range(20), *range(14, 24)]
+    assert resumed.onset == 20
+    # With nothing lost it does the same steps again.
+    np.testing.assert_allclose(resumed.loss[20:26], resumed.loss[14:20], rtol=1e-4)
+    np.testing.assert_allclose(resumed.loss[20:], plain.loss[14:24], rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["sorted", "blocks"])
@@ -170,7 +407,9 @@ def test_wrong_validation_labels() -> None:
     assert np.abs(clean.val - wrong.val).min() > 1e-3
 
 
-@pytest.mark.parametrize("init", ["he", "xavier", "lecun_uniform", "zero", "constant", "dead"])
+@pytest.mark.parametrize(
+    "init", ["he", "xavier", "lecun_uniform", "orthogonal", "zero", "constant", "dead"]
+)
 def test_initial_weights(init: Any) -> None:
     wide = replace(BASE, init=init, width=64, init_gain=0.5, depth=3)
     (weight, bias), (hidden, _), *_, (last, last_bias) = naive.initial(wide)
@@ -180,6 +419,7 @@ def test_initial_weights(init: Any) -> None:
         "he": 0.5 * (2 / 64) ** 0.5,
         "xavier": 0.5 * (2 / 128) ** 0.5,
         "lecun_uniform": 0.5 * (1 / (3 * 64)) ** 0.5,
+        "orthogonal": 0.5 * (2 / 64) ** 0.5,
         "zero": 0.0,
         "constant": 0.0,
         "dead": 0.5 * (2 / 64) ** 0.5,
@@ -188,11 +428,26 @@ def test_initial_weights(init: Any) -> None:
     assert float(hidden.mean()) == pytest.approx(0.05 if init == "constant" else 0.0, abs=0.01)
     assert bool((bias == -1.5).all()) == (init == "dead")
     assert init == "lecun_uniform" or not last_bias.any()
+    if init == "orthogonal":
+        torch.testing.assert_close(hidden @ hidden.T, 0.5 * torch.eye(64), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(last.T @ last, 0.25 * torch.eye(3), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(weight @ weight.T, 0.5 * torch.eye(12), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["teacher", "clusters", "regression", "autoencode", "next_token"])
+@pytest.mark.parametrize(
+    "kind", ["teacher", "clusters", "parity", "regression", "autoencode", "next_token"]
+)
 def test_a_task_is_its_data(kind: Any) -> None:
-    task = Task(kind, 12, {"autoencode": 12, "next_token": 4}.get(kind, 3), 300, 50, 0.5, 0.1, 7)
+    task = Task(
+        kind,
+        12,
+        {"autoencode": 12, "next_token": 4, "parity": 2}.get(kind, 3),
+        300,
+        50,
+        0.5,
+        0.1,
+        7,
+    )
     first, again, other = (make_dataset(t) for t in (task, task, replace(task, seed=8)))
     for name in ("x", "y", "x_val", "y_val"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
@@ -241,319 +496,28 @@ def test_warm_up() -> None:
     assert (lr_schedule(replace(BASE, schedule="linear", n_steps=1)) > 0).all()
 
 
-# Loggers
+def test_a_parity_is_told_by_no_input_alone() -> None:
+    data = make_dataset(Task("parity", 8, 2, 4000, 10, 0.9, 0.0, 3))
+    signs, y = np.sign(data.x), 2 * data.y - 1
+    assert np.abs((signs * y[:, None]).mean(0)).max() < 0.08
+    pairs = [(i, j, k) for i in range(8) for j in range(i) for k in range(j)]
+    told = [abs((signs[:, i] * signs[:, j] * signs[:, k] * y).mean()) for i, j, k in pairs]
+    assert max(told) > 0.99
+    assert sum(share > 0.2 for share in told) == 1
 
 
-def trace_of(loss: Any, epoch: int = 10) -> Trace:
-    loss = np.asarray(loss, float)
-    n = len(loss)
-    at = np.arange(0, n, 2)
-    return Trace(
-        np.arange(n, dtype=float),
-        loss,
-        loss + 1000,
-        np.linspace(1, 0.5, n),
-        at.astype(float),
-        at + 500.0,
-        epoch,
-    )
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_a_plateau_is_planned_as_constant(schedule: Any) -> None:
+    assert (lr_schedule(replace(BASE, schedule=schedule)) == BASE.lr).all()
 
 
-PLAIN = Logger("step", 1, False, 0, 60, "kept", 1.0)
-
-
-def test_every_step_is_kept_as_it_is() -> None:
-    trace = trace_of(np.arange(40) ** 2)
-    kept = log(trace, PLAIN)
-    for name in ("step", "loss", "grad_norm", "lr", "val_step", "val"):
-        np.testing.assert_array_equal(getattr(kept, name), getattr(trace, name))
-
-
-@pytest.mark.parametrize("offset", [False, True])
-def test_thinning_keeps_every_kth(offset: bool) -> None:
-    kept = log(trace_of(np.arange(23) + 0.5), replace(PLAIN, style="thin", every=5, offset=offset))
-    expected = [4, 9, 14, 19] if offset else [0, 5, 10, 15, 20]
-    assert kept.step.tolist() == expected
-    assert kept.loss.tolist() == [step + 0.5 for step in expected]
-    assert kept.grad_norm.tolist() == [step + 1000.5 for step in expected]
-    np.testing.assert_allclose(kept.lr, 1 - 0.5 * np.array(expected) / 22)
-
-
-@pytest.mark.parametrize(("style", "reduce"), [("mean", np.mean), ("median", np.median)])
-def test_windows(style: Any, reduce: Any) -> None:
-    loss = np.random.default_rng(0).random(23)
-    kept = log(trace_of(loss), replace(PLAIN, style=style, every=5))
-    assert kept.step.tolist() == [4, 9, 14, 19]
-    np.testing.assert_allclose(kept.loss, [reduce(loss[i : i + 5]) for i in (0, 5, 10, 15)])
-    epochs = log(trace_of(loss), replace(PLAIN, style="epoch", every=10))
-    np.testing.assert_allclose(epochs.loss, [loss[:10].mean(), loss[10:20].mean()])
-
-
-@pytest.mark.parametrize(("n", "keep"), [(100, 0.9), (400, 0.97)])
-def test_moving_average(n: int, keep: float) -> None:
-    loss = np.random.default_rng(0).random(n)
-    smooth, expected = loss[0], []
-    for value in loss:
-        smooth = keep * smooth + (1 - keep) * value
-        expected.append(smooth)
-    np.testing.assert_allclose(log(trace_of(loss), replace(PLAIN, style="ema")).loss, expected)
-
-
-def test_nan() -> None:
-    loss = np.arange(20, dtype=float)
-    loss[[8, 9, 15]] = [np.nan, np.inf, np.nan]
-    kept = log(trace_of(loss), PLAIN)
-    np.testing.assert_array_equal(kept.loss, loss)
-    halted = log(trace_of(loss), replace(PLAIN, nonfinite="halted"))
-    np.testing.assert_array_equal(halted.loss, loss[:9])
-    assert halted.val_step.tolist() == [0, 2, 4, 6, 8]
-    hidden = log(trace_of(loss), replace(PLAIN, nonfinite="hidden"))
-    assert hidden.loss[[7, 8, 9, 10, 14, 15, 16]].tolist() == [7, 7, 7, 10, 14, 14, 16]
-    means = log(trace_of(loss), replace(PLAIN, style="mean", every=4))
-    np.testing.assert_array_equal(means.loss, [1.5, 5.5, np.nan, np.nan, 17.5])
-
-
-def test_nan_from_the_first_step_on() -> None:
-    trace = trace_of(np.full(20, np.nan))
-    for nonfinite in ("kept", "halted", "hidden"):
-        kept = log(trace, replace(PLAIN, nonfinite=nonfinite))
-        assert len(kept.loss) >= 1
-        assert np.isnan(kept.loss).all()
-    assert len(log(trace, replace(PLAIN, nonfinite="halted")).loss) == 1
-
-
-def test_a_run_that_is_still_going() -> None:
-    kept = log(trace_of(np.arange(40)), replace(PLAIN, share=0.5))
-    assert kept.step.tolist() == list(range(20))
-    assert kept.val_step.max() == 18
-
-
-def test_rounding() -> None:
-    trace = trace_of(np.random.default_rng(0).random(20))
-    kept = log(trace, replace(PLAIN, digits=3))
-    np.testing.assert_array_equal(kept.loss, trace.loss.round(3))
-    np.testing.assert_array_equal(kept.grad_norm, trace.grad_norm.round(3))
-
-
-def test_validation_points() -> None:
-    trace = trace_of(np.arange(100))
-    few = log(trace, replace(PLAIN, n_val=5))
-    assert few.val_step.tolist() == [0, 24, 48, 74, 98]
-    np.testing.assert_array_equal(few.val, few.val_step + 500)
-    each = log(trace, replace(PLAIN, style="epoch", every=10, n_val=0))
-    np.testing.assert_array_equal(each.val_step, each.step)
-    assert np.abs(each.val - 500 - each.step).max() <= 1
-
-
-@pytest.mark.parametrize("n", [1, 2, 7, 60, 700])
-def test_any_logger_suits_any_length(n: int) -> None:
-    rng = np.random.default_rng(n)
-    trace = trace_of(rng.random(n), epoch=max(1, n // 6))
-    styles = set()
-    for _ in range(60):
-        logger = draw_logger(trace, rng)
-        styles.add(str(logger.style))
-        kept, again = log(trace, logger), log(trace, logger)
-        assert 1 <= len(kept.loss) == len(kept.grad_norm) == len(kept.lr) == len(kept.step) <= n
-        assert len(kept.val) == len(kept.val_step)
-        for name in ("step", "loss", "grad_norm", "lr", "val_step", "val"):
-            np.testing.assert_array_equal(getattr(kept, name), getattr(again, name))
-    assert styles == {"step", "thin", "mean", "epoch", "ema", "median"}
-
-
-def test_same_draws_same_logger() -> None:
-    trace = trace_of(np.arange(90))
-    first, second = (
-        [draw_logger(trace, rng) for _ in range(5)]
-        for rng in (np.random.default_rng(4), np.random.default_rng(4))
-    )
-    assert first == second
-
-
-def test_a_trace_is_a_run_with_every_channel() -> None:
-    trace = trace_of(np.arange(30))
-    run = to_run(trace, "one")
-    channels = assign(run)
-    assert (run.id, run.format) == ("one", "simulated")
-    assert channels.val is not None
-    assert channels.grad_norm is not None
-    assert channels.lr is not None
-    np.testing.assert_array_equal(channels.loss.value, trace.loss)
-    np.testing.assert_array_equal(channels.val.value, trace.val)
-    np.testing.assert_array_equal(channels.val.step, trace.val_step)
-    np.testing.assert_array_equal(channels.grad_norm.value, trace.grad_norm)
-    np.testing.assert_array_equal(channels.lr.value, trace.lr)
-    unvalidated = replace(trace, val=np.empty(0), val_step=np.empty(0))
-    assert assign(to_run(unvalidated, "two")).val is None
-
-
-def test_another_unit() -> None:
-    trace = trace_of([1.0, np.nan, 3.0])
-    found = in_other_unit(trace, 100.0)
-    for name in ("loss", "grad_norm", "val"):
-        np.testing.assert_array_equal(getattr(found, name), 100 * getattr(trace, name))
-    for name in ("step", "lr", "val_step"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(trace, name))
-
-
-# Corpora
-
-
-SMALL = """
-from dataclasses import replace
-from curvet.simulate import bases, corpus
-
-draw = corpus.draw_bases
-bases.BASES_PER_ROUND = 2
-corpus._DRAWS = {key: 1 for key in corpus._DRAWS}
-corpus.draw_bases = lambda rng: [
-    replace(base, net="mlp", depth=1, norm="none", residual=False, n_steps=60, batch_size=8)
-    for base in draw(rng)
-]
-"""
-"""Rounds of half a second."""
-
-
-@pytest.fixture
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make rounds small, in this process and in those that it starts."""
-    site = tmp_path_factory.mktemp("site")
-    unless = 'import sys\nif "resource_tracker" not in str(sys.orig_argv):'
-    body = SMALL.replace("\n", "\n    ")
-    (site / "sitecustomize.py").write_text(f"{unless}{body}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(site))
-        for module, name in ((bases, "BASES_PER_ROUND"), (corpus, "_DRAWS")):
-            patch.setattr(module, name, getattr(module, name))  # to be put back
-        patch.setattr(corpus, "draw_bases", corpus.draw_bases)
-        exec(SMALL, {})
-        yield
-
-
-def shards(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.glob("round-*.npz"))}
-
-
-def same_examples(one: Path, other: Path) -> bool:
-    pairs = zip(load_corpus(one), load_corpus(other), strict=True)
-    names = ("step", "loss", "grad_norm", "lr", "val_step", "val")
-    return all(
-        (a.cause, a.base, a.family, a.task, a.net, a.style)
-        == (b.cause, b.base, b.family, b.task, b.net, b.style)
-        and all(getattr(a.trace, n).tobytes() == getattr(b.trace, n).tobytes() for n in names)
-        for a, b in pairs
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("small")
-def test_same_seed_same_corpus_whatever_the_workers(tmp_path: Path) -> None:
-    simulate(tmp_path / "one", 10, seed=4)
-    simulate(tmp_path / "two", 10, seed=4, workers=2)
-    one, two = shards(tmp_path / "one"), shards(tmp_path / "two")
-    assert one
-    assert all(two[name] == content for name, content in one.items())
-    assert same_examples(tmp_path / "one", tmp_path / "two")
-    examples = load_corpus(tmp_path / "one")
-    assert len(examples) == 10 * LOGS_PER_RUN
-    for first, second in zip(examples[::2], examples[1::2], strict=True):
-        assert (first.cause, first.base) == (second.cause, second.base)
-        assert first.cause in CAUSES
-        assert first.base.split("-")[0] == first.family
-        assert len(first.trace.loss) >= 2
-    assert all(np.isfinite(e.trace.loss).all() for e in examples if e.cause == "healthy")
-
-
-@pytest.mark.usefixtures("small")
-def test_another_seed_is_another_corpus_and_not_this_folder(tmp_path: Path) -> None:
-    simulate(tmp_path / "a", 1, seed=4)
-    before = shards(tmp_path / "a")
-    with pytest.raises(CorpusError, match=r"a: holds a corpus of seed 4 .* asked for seed 5"):
-        simulate(tmp_path / "a", 1, seed=5)
-    assert shards(tmp_path / "a") == before
-    simulate(tmp_path / "b", 1, seed=5)
-    assert shards(tmp_path / "b")["round-00000.npz"] != before["round-00000.npz"]
-
-
-@pytest.mark.usefixtures("small")
-def test_a_finished_corpus_is_not_made_again_but_can_grow(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    simulate(tmp_path, 3, seed=4, progress=lambda *done: calls.append(done))
-    assert calls[-1] == (3, 3)
-    assert len(load_corpus(tmp_path)) == 3 * LOGS_PER_RUN
-    first = load_corpus(tmp_path)
-    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("round-*")}
-    simulate(tmp_path, 5, seed=4)
-    for name, when in times.items():
-        assert (tmp_path / name).stat().st_mtime_ns == when
-    grown = load_corpus(tmp_path)
-    assert len(grown) == 5 * LOGS_PER_RUN
-    for a, b in zip(first, grown, strict=False):
-        assert a.trace.loss.tobytes() == b.trace.loss.tobytes()
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_corpus_is_resumed(tmp_path: Path) -> None:
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    script = (
-        "from pathlib import Path; from curvet.simulate.corpus import simulate; "
-        f"simulate(Path({str(killed)!r}), 10**6, seed=6)"
-    )
-    with subprocess.Popen([sys.executable, "-c", script]) as process:
-        limit = time.monotonic() + 120
-        while len(shards(killed)) < 2 and process.poll() is None and time.monotonic() < limit:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
-    made = shards(killed)
-    assert len(made) >= 2
-    with pytest.raises(CorpusError, match="unfinished"):
-        load_corpus(killed)
-    n_runs = sum(len(np.load(killed / name)["cause"]) for name in made) // LOGS_PER_RUN + 4
-    simulate(killed, n_runs, seed=6)
-    simulate(whole, n_runs, seed=6)
-    resumed, made_whole = shards(killed), shards(whole)
-    assert all(resumed[name] == content for name, content in made.items())
-    for name in set(resumed) & set(made_whole):
-        one, two = np.load(killed / name), np.load(whole / name)
-        assert set(one.files) == set(two.files)
-        for key in one.files:
-            assert one[key].dtype == two[key].dtype
-            assert one[key].tobytes() == two[key].tobytes(), (name, key)
-    assert same_examples(killed, whole)
-    assert (killed / "corpus.json").read_bytes() == (whole / "corpus.json").read_bytes()
-
-
-def test_no_corpus(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"no corpus\.json; make a corpus with `curvet simulate`"):
-        load_corpus(tmp_path)
-
-
-def test_a_corpus_of_another_format(tmp_path: Path) -> None:
-    (tmp_path / "corpus.json").write_text(json.dumps({"format": 99, "seed": 0, "rounds": 1}))
-    with pytest.raises(CorpusError, match="another format"):
-        load_corpus(tmp_path)
-    with pytest.raises(CorpusError, match="format 99"):
-        simulate(tmp_path, 1)
-
-
-@pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("content", [None, b"words", b"", b"PK\x03\x04 cut short"])
-def test_a_damaged_shard_is_named(content: bytes | None, tmp_path: Path) -> None:
-    manifest = {"format": corpus.CORPUS_FORMAT, "seed": 0, "rounds": 1, "runs": 1}
-    (tmp_path / "corpus.json").write_text(json.dumps(manifest))
-    if content is not None:
-        (tmp_path / "round-00000.npz").write_bytes(content)
-    with pytest.raises(CorpusError, match=r"round-00000\.npz: damaged shard .* simulate again"):
-        load_corpus(tmp_path)
-
-
-def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
-    (tmp_path / "corpus.json").write_text("{")
-    for use in (load_corpus, lambda folder: simulate(folder, 1)):
-        with pytest.raises(CorpusError, match=r"corpus\.json: damaged"):
-            use(tmp_path)
+def test_a_lost_schedule_begins_anew() -> None:
+    recipe = replace(BASE, schedule="linear", n_steps=100)
+    whole = lr_schedule(recipe)
+    kept = lr_schedule(replace(recipe, resume=Resume(60, 10, True, False, True)))
+    np.testing.assert_array_equal(kept, [*whole[:60], *whole[50:90]])
+    lost = lr_schedule(replace(recipe, resume=Resume(60, 10, False, True, False)))
+    np.testing.assert_array_equal(lost, [*whole[:60], *whole[:40]])
 
 
 def test_training_leaves_the_processors_arithmetic_alone() -> None:

@@ -14,7 +14,10 @@ from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import IMAGE_CHANNELS, N_STEPS, OPTIONAL, Standardised, standardise
 
-UNITS = {"level", "log_start"}
+UNITS = {
+    *("level", "decimals", "log_start", "log_end", "log_low", "log_max", "val_log_end"),
+    *(f"grad_norm_per_loss_{part}" for part in ("start", "middle", "end")),
+}
 """What tells in which unit the loss is; all else must not depend on it."""
 
 
@@ -38,7 +41,7 @@ def assert_sound(found: Standardised) -> None:
     assert found.image.shape == (len(IMAGE_CHANNELS), N_STEPS)
     assert found.image.dtype == np.float32
     assert np.isfinite(found.image).all()
-    assert np.abs(found.image).max() <= 10
+    assert np.abs(found.image).max() <= 16
     for name, series in found.series.items():
         assert 1 <= len(series) <= N_STEPS, name
         assert np.isfinite(series).all(), name
@@ -84,7 +87,24 @@ def test_the_rate_has_no_unit_and_the_step_none() -> None:
         lr=Curve("lr", one.lr.step, one.lr.value * 37),
         loss=Curve("loss", one.loss.step * 50 + 7, one.loss.value),
     )
-    np.testing.assert_allclose(standardise(one).image, standardise(other).image, atol=1e-6)
+    a, b = standardise(one), standardise(other)
+    for name in set(IMAGE_CHANNELS) - {"counts_epochs"}:  # whose steps are 1 apart
+        np.testing.assert_allclose(row(b, name), row(a, name), atol=1e-6, err_msg=name)
+    assert (a.scalars["counts_epochs"], b.scalars["counts_epochs"]) == (1, 0)
+
+
+def test_how_a_run_was_logged() -> None:
+    one = falling(100)
+    rounded = replace(one, loss=Curve("loss", one.loss.step, one.loss.value.round(3)))
+    assert standardise(rounded).scalars["decimals"] == 3
+    assert (row(standardise(rounded), "decimals") == 3 / 8).all()
+    step = np.concatenate([np.arange(60), np.arange(50, 90)]).astype(float)
+    resumed = standardise(replace(one, loss=Curve("loss", step, one.loss.value)))
+    assert row(standardise(one), "rewound").max() == 0
+    assert np.flatnonzero(row(resumed, "rewound")).mean() == pytest.approx(0.6 * N_STEPS, abs=4)
+    assert resumed.scalars["rewound_share"] == 1 / 99
+    fractions = standardise(replace(one, loss=Curve("loss", step / 7, one.loss.value)))
+    assert (fractions.scalars["fractions"], resumed.scalars["fractions"]) == (1, 0)
 
 
 def test_values() -> None:

@@ -69,7 +69,7 @@ def fit_combination(
     Parameters
     ----------
     raw : sequence of arrays of shape (run, cause)
-        One for each classifier; one or two.
+        One for each classifier.
     y : array of shape (run,)
         True causes.
     weight : array of shape (run,)

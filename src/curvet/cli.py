@@ -174,12 +174,13 @@ def simulate(runs: int, out: Path, seed: int, device: str, workers: int) -> None
 @click.option("--corpus", type=_PATH, required=True, metavar="DIR", help="From curvet simulate.")
 @click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the bundle.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same predictor.")
-def train(corpus: Path, out: Path, seed: int) -> None:
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+def train(corpus: Path, out: Path, seed: int, workers: int) -> None:
     """Fit, calibrate and save a predictor."""
     from .train import train as train_bundle
 
     with progress("steps") as show:
-        train_bundle(corpus, out, seed, progress=show)
+        train_bundle(corpus, out, seed, show, workers)
     click.echo(f"bundle: {out}", err=True)
 
 

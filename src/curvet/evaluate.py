@@ -117,8 +117,8 @@ def score(
     -------
     dict
         top1, top3, macro_f1 (over the causes that occur), log_loss, calibration_error, coverage,
-        set_size, runs; and under ``causes`` recall, precision, top3, f1, mean log-loss and
-        calibration error of each.
+        set_size, runs; false_healthy (share of faulty runs called healthy); and under ``causes``
+        recall, precision, top3, f1, mean log-loss and calibration error of each.
     """
     top, rank = p.argmax(1), (-p).argsort(1)
     in_three = (rank[:, :3] == y[:, None]).any(1)
@@ -139,8 +139,11 @@ def score(
             "calibration_error": _error_of_cause(p[:, k], mine, weight),
             "coverage": float(np.average(covered[mine], weights=weight[mine])),
         }
+    faulty = y != list(causes).index("healthy") if "healthy" in causes else y >= 0
+    called = np.array([causes[k] == "healthy" for k in top])
     return {
         "runs": len(y),
+        "false_healthy": _share(called[faulty], weight[faulty]),
         "top1": float(np.average(top == y, weights=weight)),
         "top3": float(np.average(in_three, weights=weight)),
         "macro_f1": float(np.mean([figures["f1"] for figures in per.values()])),
@@ -150,6 +153,10 @@ def score(
         "set_size": float(np.average(likely.sum(1), weights=weight)),
         "causes": per,
     }
+
+
+def _share(which: NDArray[np.bool_], weight: Array) -> float:
+    return float(np.average(which, weights=weight)) if len(which) else 0.0
 
 
 def intervals(

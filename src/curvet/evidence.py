@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagnosis import Evidence
+from .robust import noise_level, running_median
 from .roles import Channels
 from .run import Curve
 
@@ -80,12 +81,9 @@ def _spikes(loss: Curve) -> Iterator[Evidence]:
     step, value = _finite(loss)
     if len(value) < 10:
         return
-    width = 2 * (len(value) // 20) + 5
-    # Mirrored, so that a spike at the very end is not taken for the level around it.
-    padded = np.pad(value, width // 2, mode="reflect")
-    level = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
-    excess = value - level[: len(value)]
-    noise = 1.4826 * float(np.median(np.abs(excess - np.median(excess))))
+    level = running_median(value, 2 * (len(value) // 20) + 5)
+    excess = value - level
+    noise = noise_level(excess)
     drop = float(value.max() - value.min())
     limit = max(SPIKE * noise, 0.05 * drop)
     high = np.flatnonzero(excess > limit)

@@ -2,7 +2,8 @@
 
 Each column is ``<series>__<tsfresh feature>``, for example ``loss__quantile__q_0.9``, and holds
 what tsfresh computes for that series. Two kinds are ours: ``<series>__at__p_<share>`` is the
-smoothed value after a share of the run, and ``run__...`` are counts that no series shows.
+smoothed value after a share of the run, and ``run__...`` are counts that no series shows and the
+numbers of `traits`.
 
 Source: Christ et al., Time Series FeatuRe Extraction on basis of Scalable Hypothesis tests,
 Neurocomputing 307 (2018).
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from .kernels import compute
 from .standardise import OPTIONAL, Standardised
+from .traits import TRAITS
 
 SERIES = (
     "loss",
@@ -81,9 +83,16 @@ _SCALARS = (
     "ends_nonfinite",
     "negative_share",
     "changed_share",
+    "decimals",
+    "counts_epochs",
+    "fractions",
+    "rewound_share",
+    "repeated_share",
+    "val_share",
     "val_log_points",
     "val_nonfinite_share",
     "grad_norm_nonfinite_share",
+    *TRAITS,
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +14,19 @@ from .classifiers import Inputs
 from .errors import CorpusError
 from .predictor import make_inputs
 from .roles import assign
-from .simulate.corpus import Example, load_corpus, read_manifest
-from .simulate.loggers import to_run
+from .simulate.corpus import list_rounds, read_manifest, read_round
 from .standardise import standardise
 
-HEALTHY_SHARE = 0.25
+HEALTHY_SHARE = 0.3
 """Prior probability of a healthy run: more than any fault, but people ask about suspect runs."""
 
+RARE = {"train_val_leak": 0.25, "resume_state_lost": 0.25, "precision_overflow": 0.25}
+"""Faults that presuppose what most runs do not have, and how common each is beside another."""
+
+_SHARES = {key: RARE.get(key, 1.0) for key in CAUSES if key != "healthy"}
 PRIOR = {
-    key: HEALTHY_SHARE if key == "healthy" else (1 - HEALTHY_SHARE) / (len(CAUSES) - 1)
-    for key in CAUSES
+    "healthy": HEALTHY_SHARE,
+    **{k: (1 - HEALTHY_SHARE) * share / sum(_SHARES.values()) for k, share in _SHARES.items()},
 }
 """Prior probability of each cause, which training and calibration assume."""
 
@@ -38,27 +41,33 @@ class Labelled:
         Of n runs.
     y : array of shape (n,), int64
         Position in `causes.CAUSES`.
+    base : array of shape (n,), str
+        Runs of one base share task, net and seed.
     group : array of shape (n,), str
         Round of the corpus: runs of one round stay on one side of every split.
-    examples : sequence of Example
-        Where they come from.
+    task, net, style : arrays of shape (n,), str
+        Kind of task, kind of net, and how it was logged.
     """
 
     inputs: Inputs
     y: NDArray[np.int64]
+    base: NDArray[np.str_]
     group: NDArray[np.str_]
-    examples: Sequence[Example]
+    task: NDArray[np.str_]
+    net: NDArray[np.str_]
+    style: NDArray[np.str_]
 
-    def part(self, rows: NDArray[np.int64]) -> Labelled:
+    def part(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Labelled:
         """Return some of the runs."""
         return Labelled(
-            self.inputs[rows], self.y[rows], self.group[rows], [self.examples[i] for i in rows]
+            self.inputs[rows],
+            self.y[rows],
+            self.base[rows],
+            self.group[rows],
+            self.task[rows],
+            self.net[rows],
+            self.style[rows],
         )
-
-    @property
-    def base(self) -> NDArray[np.str_]:
-        """Base of each run, (n,): runs of one base share task, net and seed."""
-        return np.array([example.base for example in self.examples])
 
     @property
     def weight(self) -> NDArray[np.float64]:
@@ -69,17 +78,63 @@ class Labelled:
         return np.asarray(weight / weight.mean())
 
 
-def load_labelled(corpus: Path) -> Labelled:
-    """Read a corpus into the form that the classifiers see."""
-    examples = load_corpus(corpus)
+def load_labelled(
+    corpus: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    styled: bool = True,
+    workers: int = 1,
+) -> Labelled:
+    """Read a corpus into the form that the classifiers see.
+
+    Parameters
+    ----------
+    corpus : Path
+        Written by `simulate.corpus.simulate`.
+    progress : callable (done, total)
+        In rounds.
+    styled : bool
+        See `simulate.corpus.read_corpus`.
+    workers : int
+        Processes.
+    """
+    import joblib
+
+    rounds = list_rounds(corpus)
+    jobs = (joblib.delayed(_load_round)(corpus, *each, styled) for each in rounds)
+    parts = []
+    for part in joblib.Parallel(workers, return_as="generator")(jobs):
+        parts += [part] if part else []
+        progress(len(parts), len(rounds))
+    if not parts:
+        raise CorpusError(f"{corpus}: no labelled run; simulate more")
+    inputs, labels = zip(*parts, strict=True)
+    cause, base, group, task, net, style = np.concatenate(labels).T
     keys = list(CAUSES)
-    runs = [standardise(assign(to_run(e.trace, e.base))) for e in examples]
     return Labelled(
-        make_inputs(runs),
-        np.array([keys.index(e.cause) for e in examples]),
-        np.array([e.family for e in examples]),
-        examples,
+        Inputs(
+            np.concatenate([p.table for p in inputs]), np.concatenate([p.image for p in inputs])
+        ),
+        np.array([keys.index(key) for key in cause]),
+        base,
+        group,
+        task,
+        net,
+        style,
     )
+
+
+def _load_round(
+    corpus: Path, number: int, n_runs: int | None, styled: bool
+) -> tuple[Inputs, NDArray[np.str_]] | None:
+    """Return inputs and labels (run, label) of one round; None without a labelled run."""
+    examples = list(read_round(corpus, number, n_runs, styled))
+    if not examples:
+        return None
+    labels = [
+        (e.cause, e.training.base, e.family, e.training.task, e.training.net, e.style)
+        for e in examples
+    ]
+    return make_inputs([standardise(assign(e.run)) for e in examples]), np.array(labels)
 
 
 def corpus_seed(corpus: Path) -> int:

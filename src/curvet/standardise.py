@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .robust import running_median
 from .roles import Channels
 from .run import Curve
+from .traits import measure_traits
 
 N_STEPS = 256
 """Grid points; longer series are averaged in as many bins."""
@@ -26,22 +28,26 @@ IMAGE_CHANNELS = (
     "shape",
     "noise",
     "nonfinite",
+    "rewound",
     "val",
     "gap",
     "grad_norm",
     "grad_shape",
+    "grad_nonfinite",
     "lr",
     "has_val",
     "has_grad_norm",
     "has_lr",
     "length",
     "level",
+    "decimals",
+    "counts_epochs",
 )
-"""Rows of the CNN's input."""
+"""Rows of the CNN's input; the last four, one number each, say how the run was logged."""
 
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "val": ("val", "gap", "val_shape"),
-    "grad_norm": ("grad_norm", "grad_shape"),
+    "grad_norm": ("grad_norm", "grad_shape", "grad_nonfinite"),
     "lr": ("lr",),
 }
 """Series that are there only if the run logged the channel."""
@@ -58,7 +64,7 @@ class Standardised:
     series : mapping of name to array of shape (at most N_STEPS,)
         Finite values only.
     scalars : mapping of name to float
-        Counts and shares that no series shows; NaN where they do not apply.
+        Counts, shares and the numbers of `traits`; NaN where they do not apply.
     image : array of shape (len(IMAGE_CHANNELS), N_STEPS), float32
         The same on a common grid.
     """
@@ -87,7 +93,11 @@ def standardise(channels: Channels) -> Standardised:
     where = _progress(len(loss))
     start, floor = _start_and_floor(loss.value[finite])
     series: dict[str, Array] = {}
-    rows: dict[str, Array] = {"nonfinite": _bin_max((~finite).astype(float))}
+    rewound = np.diff(loss.step, prepend=loss.step[:1]) < 0
+    rows: dict[str, Array] = {
+        "nonfinite": _bin_max((~finite).astype(float)),
+        "rewound": _bin_max(rewound.astype(float)),
+    }
     if finite.any():
         ratio = _log_ratio(loss.value[finite], start, floor)
         x, y = _bins(where[finite], ratio)
@@ -104,8 +114,9 @@ def standardise(channels: Channels) -> Standardised:
     if channels.lr is not None:
         _add_lr(series, rows, channels.lr)
     scalars = _scalars(channels, loss.value, finite, start)
-    rows["length"] = np.full(N_STEPS, scalars["log_points"] / 3)
-    rows["level"] = np.full(N_STEPS, scalars["log_start"] / 3)
+    scalars |= _traits(channels, loss, start, floor)
+    for row, name, unit in _CONSTANT_ROWS:
+        rows[row] = np.full(N_STEPS, scalars[name] / unit)
     image = np.zeros((len(IMAGE_CHANNELS), N_STEPS), np.float32)
     for i, name in enumerate(IMAGE_CHANNELS):
         if name in rows:
@@ -144,6 +155,7 @@ def _add_grad_norm(series: dict[str, Array], rows: dict[str, Array], norm: Curve
         return
     logs = np.clip(np.log10(np.abs(norm.value[finite]) + 1e-10), -10, 10)
     x, y = _bins(_progress(len(norm))[finite], logs)
+    rows["grad_nonfinite"] = _bin_max((~finite).astype(float))
     series["grad_norm"], series["grad_shape"] = y, y - np.median(y)
     rows["grad_norm"] = _on_grid(x, y) / 4
     rows["grad_shape"] = _on_grid(x, series["grad_shape"]) / 2
@@ -166,7 +178,15 @@ def _scalars(
     bad = np.flatnonzero(~finite)
     val, norm = channels.val, channels.grad_norm
     changed = np.abs(np.diff(value[finite])) > 0
+    step = channels.loss.step
+    between = np.diff(step)
     return {
+        "decimals": _decimals(value[finite]),
+        "counts_epochs": float(n <= 400 and n > 1 and float(np.median(between)) == 1.0),
+        "fractions": float(np.any(step != np.round(step))),
+        "rewound_share": float(np.mean(between < 0)) if len(between) else 0.0,
+        "repeated_share": float(np.mean(between == 0)) if len(between) else 0.0,
+        "val_share": float(np.log10(max(1, len(val)) / max(1, n))) if val is not None else np.nan,
         "log_points": float(np.log10(max(1, n))),
         "log_start": float(np.clip(np.log10(max(abs(start), 1e-12)), -4, 8)),
         "nonfinite_share": float(len(bad) / max(1, n)),
@@ -182,6 +202,36 @@ def _scalars(
             float(np.mean(~np.isfinite(norm.value))) if norm is not None and len(norm) else np.nan
         ),
     }
+
+
+def _traits(channels: Channels, loss: Curve, start: float, floor: float) -> dict[str, float]:
+    where, ratio_val = np.empty(0), np.empty(0)
+    if channels.val is not None:
+        val = _bounded(channels.val)
+        finite = np.isfinite(val.value)
+        if finite.any():
+            where = _val_progress(loss, val)[finite]
+            ratio_val = _log_ratio(val.value[finite], start, floor)
+    ratio = _log_ratio(loss.value[np.isfinite(loss.value)], start, floor)
+    return measure_traits(channels, loss.value, start, where, ratio, ratio_val)
+
+
+_CONSTANT_ROWS = (
+    ("length", "log_points", 3.0),
+    ("level", "log_start", 3.0),
+    ("decimals", "decimals", 8.0),
+    ("counts_epochs", "counts_epochs", 1.0),
+)
+"""Row of the image, the scalar that it holds, and what that is divided by."""
+
+
+def _decimals(values: Array) -> float:
+    """Count the decimals that were logged, 8 at most: rounding tells a tracker's format."""
+    small = values[np.abs(values) < 1e6][:400]
+    for digits in range(8):
+        if float(np.abs(small - small.round(digits)).max(initial=0.0)) < 1e-9:
+            return float(digits)
+    return 8.0
 
 
 def _bounded(curve: Curve) -> Curve:
@@ -231,10 +281,7 @@ def _shape(y: Array) -> Array:
 
 def _noise(y: Array) -> Array:
     """Distance from the running median, largest in each bin."""
-    width = min(len(y), 2 * (len(y) // 40) + 3)
-    padded = np.pad(y, width // 2, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(y)]
-    return _bin_max(np.abs(y - np.median(windows, axis=1)), grid=False)
+    return _bin_max(np.abs(y - running_median(y, 2 * (len(y) // 40) + 3)), grid=False)
 
 
 def _smooth(y: Array) -> Array:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from .bundle import save_bundle
 from .calibrate import Calibration, conformal_quantile, fit_combination
 from .causes import CAUSES
-from .classifiers import CLASSIFIERS, Classifier, Inputs, Tabular, predict_raw
+from .classifiers import CLASSIFIERS, Classifier, Inputs, Mlp, Tabular, predict_raw
 from .classifiers.base import without
 from .classifiers.cnn import DROP
 from .errors import CorpusError
 from .evaluate import score_views
 from .labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
-from .simulate.corpus import LOGS_PER_RUN
+from .simulate.corpus import read_manifest
 from .standardise import OPTIONAL
 
 COVERAGE = 0.9
@@ -37,6 +37,7 @@ def train(
     out: Path,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    workers: int = 1,
 ) -> None:
     """Train a predictor on a corpus and save it as a bundle.
 
@@ -50,6 +51,8 @@ def train(
         Same corpus and seed, same bundle.
     progress : callable (done, total)
         In hundredths.
+    workers : int
+        Processes that read the corpus.
 
     Raises
     ------
@@ -57,19 +60,19 @@ def train(
         No corpus, or one too small to calibrate on unseen bases.
     """
     progress(0, 100)
-    labelled = load_labelled(corpus)
+    labelled = load_labelled(
+        corpus, lambda done, total: progress(10 * done // total, 100), workers=workers
+    )
     fit, held, test = split(labelled, seed)
     lacking = [key for i, key in enumerate(CAUSES) if not (fit.y == i).any()]
     if lacking:
         raise CorpusError(f"{corpus}: too few runs to learn {', '.join(lacking)}; simulate more")
     progress(10, 100)
-    with ThreadPoolExecutor(2) as pool:  # both spend their time in compiled code
-        shifted = pool.submit(temperature_of_new_nets, fit, held, seed)
-        classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(80 * done), 100))
-        temperature = shifted.result()
+    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(75 * done), 100))
+    temperature = temperature_of_new_nets(fit, held, seed)
     calibration = calibrate(classifiers, held, seed, temperature)
     progress(95, 100)
-    runs = len(labelled.y) // LOGS_PER_RUN
+    runs = int(read_manifest(corpus)["runs"])
     made = {
         "corpus": {
             "seed": corpus_seed(corpus),
@@ -98,27 +101,33 @@ def _shown(path: Path) -> str:
 def fit_classifiers(
     fit: Labelled, seed: int, progress: Callable[[float], None]
 ) -> list[Classifier]:
-    """Fit every classifier; the CNN drops channels itself, anew in each batch."""
-    rng = np.random.default_rng(seed)
-    classifiers: list[Classifier] = []
-    for number, kind in enumerate(CLASSIFIERS):
-        classifier = kind()
-        inputs, y, weight = fit.inputs, fit.y, fit.weight
-        if classifier.name == "tabular":
-            inputs = drop_channels(inputs, rng)
+    """Fit every classifier, the trees beside the nets.
 
-        def advance(done: int, total: int, number: int = number) -> None:
-            progress((number + done / total) / len(CLASSIFIERS))
+    The nets come one after the other, since they share PyTorch's random state; they drop channels
+    themselves, anew in each batch.
+    """
+    dropped = drop_channels(fit.inputs, np.random.default_rng(seed))
+    shares = dict.fromkeys(CLASSIFIERS, 0.0)
 
-        classifiers.append(classifier.fit(inputs, y, weight, len(CAUSES), seed, advance))
-    return classifiers
+    def fit_one(kind: type[Classifier]) -> Classifier:
+        def advance(done: int, total: int) -> None:
+            shares[kind] = done / total
+            progress(sum(shares.values()) / len(shares))
+
+        inputs = dropped if kind is Tabular else fit.inputs
+        return kind().fit(inputs, fit.y, fit.weight, len(CAUSES), seed, advance)
+
+    with ThreadPoolExecutor(1) as pool:
+        trees = pool.submit(fit_one, Tabular)
+        nets = {kind: fit_one(kind) for kind in CLASSIFIERS if kind is not Tabular}
+        return [trees.result() if kind is Tabular else nets[kind] for kind in CLASSIFIERS]
 
 
 def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
-    """Fit the temperature that the feature classifier takes on kinds of nets never trained on.
+    """Fit the temperature that a classifier takes on kinds of nets never trained on.
 
-    The bases of `held` are new, but their kinds of nets are not; a user's are. So it is trained
-    on fully connected nets and tried on all others, and the other way round.
+    The bases of `held` are new, but their kinds of nets are not; a user's are. So one is trained
+    on fully connected nets and tried on all others, and the other way round: `Mlp`, the quickest.
 
     Returns
     -------
@@ -132,9 +141,7 @@ def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
         if len(np.unique(few.y)) < len(CAUSES) or not tried.any():
             return 1.0
         rng = np.random.default_rng((seed, 2))
-        model = Tabular().fit(
-            drop_channels(few.inputs, rng), few.y, few.weight, len(CAUSES), seed, _silent
-        )
+        model = Mlp().fit(few.inputs, few.y, few.weight, len(CAUSES), seed, _silent)
         some = held.part(np.flatnonzero(tried))
         raw += predict_raw([model], drop_channels(some.inputs, rng), list(CAUSES))
         y.append(some.y)
@@ -146,7 +153,7 @@ def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
 
 
 def _is_mlp(labelled: Labelled) -> NDArray[np.bool_]:
-    return np.array([example.net.startswith("mlp") for example in labelled.examples])
+    return np.char.startswith(labelled.net, "mlp")
 
 
 def _silent(done: int, total: int) -> None:
@@ -167,7 +174,7 @@ def calibrate(
     seed : int
         Draws the halves and the channels that are dropped.
     shifted : float
-        Temperature that the feature classifier takes on kinds of nets that it has never seen.
+        Temperature that `Mlp` takes on kinds of nets that it has never seen.
     """
     rng = np.random.default_rng((seed, 1))
     groups = rng.permutation(np.unique(held.group))
@@ -176,7 +183,8 @@ def calibrate(
     raw = predict_raw(classifiers, inputs, list(CAUSES))
     truth, counts = held.y[first], weight[first]
     weights, temperature = fit_combination([p[first] for p in raw], truth, counts)
-    _, usual = fit_combination([raw[0][first]], truth, counts)
+    alone = [c.name for c in classifiers].index(Mlp().name)
+    _, usual = fit_combination([raw[alone][first]], truth, counts)
     temperature *= max(1.0, shifted / usual)
     combined = Calibration(weights, temperature, 0.0, COVERAGE).combine(raw)
     rest = ~first if (~first).any() else first

@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 from . import (
     bad_data_batch,
+    batch_too_large,
+    batch_too_small,
     exploding_gradients,
     healthy,
     lr_too_high,
@@ -14,9 +16,16 @@ from . import (
     noisy_labels,
     over_regularisation,
     overfitting,
+    precision_overflow,
+    resume_state_lost,
+    train_val_leak,
+    train_val_mismatch,
     under_capacity,
+    unnormalised_inputs,
     unshuffled_data,
+    unsuitable_optimizer,
     vanishing_gradients,
+    wrong_loss,
 )
 from .base import Cause
 
@@ -40,6 +49,15 @@ CAUSES = _by_key(
     over_regularisation.CAUSE,
     noisy_labels.CAUSE,
     unshuffled_data.CAUSE,
+    unsuitable_optimizer.CAUSE,
+    batch_too_small.CAUSE,
+    batch_too_large.CAUSE,
+    unnormalised_inputs.CAUSE,
+    wrong_loss.CAUSE,
+    train_val_mismatch.CAUSE,
+    train_val_leak.CAUSE,
+    resume_state_lost.CAUSE,
+    precision_overflow.CAUSE,
 )
 """Cause by key, in the order in which people are shown them."""
 

@@ -15,7 +15,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
     return replace(
         recipe,
         lr=recipe.lr * 10 ** rng.uniform(-0.3, 0.15),
-        schedule=rng.choice([recipe.schedule, "cosine", "restarts", "step", "linear"]),
+        schedule=rng.choice([recipe.schedule, "cosine", "restarts", "step", "linear", "plateau"]),
         weight_decay=recipe.weight_decay * 10 ** rng.uniform(-1, 0.3),
         seed=int(rng.integers(2**62)),
     )
@@ -23,7 +23,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 
 def shows(trace: Trace, twin: Trace) -> bool:
     """Learns, stays finite, ends near its twin, and validation hardly rises."""
-    learns = trace.finite and trace.end < trace.start - 0.05 * abs(trace.start)
+    learns = trace.finite and trace.drop > max(0.08 * abs(trace.start), 2.5 * trace.noise)
     near = trace.end <= twin.end + 0.06 * twin.drop
     calm = trace.peak <= trace.start + 1.0 * trace.drop
     return bool(learns and near and calm and trace.val_rise <= 0.06)

@@ -1,4 +1,4 @@
-"""Weight decay, dropout or label smoothing is too strong."""
+"""Weight decay, dropout, label smoothing or augmentation is too strong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from .base import Cause
 
 
 def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
-    """Set dropout, weight decay or label smoothing far too high."""
-    face = rng.choice(["decay", "dropout", "smoothing", "both"], p=[0.4, 0.35, 0.1, 0.15])
+    """Set dropout, weight decay, label smoothing or augmentation far too high."""
+    face = rng.choice(
+        ["decay", "dropout", "smoothing", "augmented", "both"], p=[0.35, 0.3, 0.1, 0.1, 0.15]
+    )
     out = recipe
     if face in ("decay", "both"):
         strength = 10 ** rng.uniform(-2.2, 0.0)
@@ -23,6 +25,8 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         out = replace(out, dropout=float(rng.uniform(max(0.5, 1.3 * recipe.dropout), 0.95)))
     if face == "smoothing":
         out = replace(out, label_smoothing=float(rng.uniform(0.3, 0.9)))
+    if face == "augmented":
+        out = replace(out, input_noise=float(rng.uniform(1.0, 4.0)))
     return out
 
 

@@ -19,6 +19,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         width=max(recipe.width, 32),
         weight_decay=0.0,
         dropout=0.0,
+        input_noise=0.0,
         label_smoothing=0.0,
         order="shuffled",
     )

@@ -20,7 +20,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         return replace(
             bare,
             activation=rng.choice(["sigmoid", "tanh"], p=[0.75, 0.25]),
-            depth=recipe.at_least(int(rng.choice([5, 8, 12]))),
+            depth=recipe.at_least(int(rng.choice([5, 8, 12, 16]))),
             init=rng.choice(["xavier", "lecun_uniform"]),
             init_gain=float(rng.uniform(0.3, 1.0)),
         )

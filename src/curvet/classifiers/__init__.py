@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .base import Classifier, Inputs, predict_raw
 from .cnn import Cnn
+from .mlp import Mlp
 from .tabular import Tabular
 
-CLASSIFIERS: tuple[type[Tabular] | type[Cnn], ...] = (Tabular, Cnn)
+CLASSIFIERS: tuple[type[Classifier], ...] = (Tabular, Mlp, Cnn)
 """Every classifier whose answers are combined."""
 
-__all__ = ["CLASSIFIERS", "Classifier", "Cnn", "Inputs", "Tabular", "predict_raw"]
+__all__ = ["CLASSIFIERS", "Classifier", "Cnn", "Inputs", "Mlp", "Tabular", "predict_raw"]

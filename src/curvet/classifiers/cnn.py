@@ -39,7 +39,7 @@ class Cnn:
     weight_decay: float = 0.02
     dropout: float = 0.3
     label_smoothing: float = 0.05
-    members: int = 2
+    members: int = 1
     nets_: list[Any] = field(default_factory=list)
 
     def fit(
@@ -52,6 +52,8 @@ class Cnn:
         progress: Callable[[int, int], None],
     ) -> Self:
         """Train; channels are dropped at random anew in every batch."""
+        import torch
+
         total = self.epochs * self.members
         self.nets_ = []
         for member in range(self.members):
@@ -59,7 +61,10 @@ class Cnn:
             def advance(epoch: int, before: int = member * self.epochs) -> None:
                 progress(before + epoch, total)
 
-            self.nets_.append(self._fit_one(inputs, y, weight, n_causes, seed + member, advance))
+            with torch.random.fork_rng():  # the caller's random state is not ours
+                self.nets_.append(
+                    self._fit_one(inputs, y, weight, n_causes, seed + member, advance)
+                )
         return self
 
     def _fit_one(

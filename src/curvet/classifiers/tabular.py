@@ -38,7 +38,8 @@ class Tabular:
     iterations, learning_rate, leaves, min_leaf, l2, feature_share
         Settings of `sklearn.ensemble.HistGradientBoostingClassifier`.
     n_features : int
-        Features kept: of each series the most important ones of extremely randomised trees.
+        Features of series kept: of each the most important ones of extremely randomised trees.
+        The numbers of a run are all kept.
     """
 
     name: str = "tabular"
@@ -48,7 +49,7 @@ class Tabular:
     min_leaf: int = 25
     l2: float = 2.0
     feature_share: float = 0.25
-    n_features: int = 330
+    n_features: int = 300
     columns_: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     nodes_: dict[str, NDArray[Any]] = field(default_factory=dict)
     roots_: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
@@ -160,8 +161,8 @@ def _most_important(
     from sklearn.ensemble import ExtraTreesClassifier
 
     series = np.array([name.partition("__")[0] for name in FEATURES])
-    names = list(dict.fromkeys(series))
-    kept: list[int] = []
+    names = list(dict.fromkeys(series[series != "run"]))
+    kept = [int(i) for i in np.flatnonzero(series == "run")]
     for name in names:
         columns = np.flatnonzero(series == name)
         rows = np.flatnonzero(~np.isnan(table[:, columns]).all(1))

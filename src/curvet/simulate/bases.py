@@ -7,16 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..recipe import Norm, Recipe, Task
+from ..recipe import Norm, Recipe, Task, TaskKind
 from .population import train_population
 
-BASES_PER_ROUND = 4
+BASES_PER_ROUND = 5
 
 _DEPTHS: dict[str, tuple[Sequence[int], None, bool, Sequence[float]]] = {
-    "mlp": ((1, 2, 3, 4, 6, 9), None, True, (0.25, 0.25, 0.2, 0.14, 0.1, 0.06)),
-    "conv": ((1, 2, 3, 5), None, True, (0.2, 0.35, 0.3, 0.15)),
-    "attention": ((1, 2, 3), None, True, (0.5, 0.35, 0.15)),
-    **dict.fromkeys(("rnn", "gru", "lstm"), ((1, 2), None, True, (0.75, 0.25))),
+    "mlp": (
+        (0, 1, 2, 3, 4, 6, 9, 12, 16),
+        None,
+        True,
+        (0.05, 0.21, 0.24, 0.2, 0.12, 0.08, 0.05, 0.03, 0.02),
+    ),
+    "conv": ((1, 2, 3, 5), None, True, (0.25, 0.4, 0.25, 0.1)),
+    "attention": ((1, 2, 3), None, True, (0.6, 0.3, 0.1)),
+    **dict.fromkeys(("rnn", "gru", "lstm"), ((1, 2), None, True, (0.8, 0.2))),
 }
 _WIDTHS: dict[bool, Sequence[int]] = {True: (16, 24, 32, 48, 64), False: (12, 16, 24, 32)}
 _NORMS: dict[str, Norm] = {"rnn": "none", "gru": "none", "lstm": "none", "attention": "layer"}
@@ -32,60 +37,72 @@ _RATES = {  # where a usable rate may lie, log10; measured on tasks of this size
 
 def draw_bases(rng: np.random.Generator) -> list[Recipe]:
     """Draw bases that share a family: the same net and optimiser on tasks of one shape."""
-    kind = rng.choice(
-        ["teacher", "clusters", "regression", "autoencode", "next_token"],
-        p=[0.25, 0.25, 0.22, 0.13, 0.15],
-    )
-    n_outputs = int(rng.choice([2, 3, 5, 10, 20, 50], p=[0.25, 0.1, 0.15, 0.3, 0.1, 0.1]))
-    n_inputs = int(rng.choice([6, 12, 24, 40]))
-    if kind == "next_token":
-        n_outputs = int(rng.choice([6, 12, 20]))
-        n_inputs = 3 * n_outputs
-    elif kind == "regression":
-        n_outputs = int(rng.choice([1, 1, 2, 4]))
-    elif kind == "autoencode":
-        n_outputs = n_inputs
-    n_steps = int(np.exp(rng.uniform(np.log(120), np.log(1500))))
-    batch = int(rng.choice([8, 16, 32, 64], p=[0.15, 0.25, 0.4, 0.2]))
     net = rng.choice(
-        ["mlp", "conv", "rnn", "gru", "lstm", "attention"], p=[0.45, 0.16, 0.14, 0.08, 0.04, 0.13]
+        ["mlp", "conv", "rnn", "gru", "lstm", "attention"], p=[0.58, 0.11, 0.12, 0.07, 0.03, 0.09]
     )
+    kind, n_inputs, n_outputs = _draw_shape(net, rng)
     depth = int(rng.choice(*_DEPTHS[net]))
-    if net != "mlp":
+    if net == "mlp":
+        n_steps = int(np.exp(rng.uniform(np.log(60), np.log(2000))))
+        batch = int(rng.choice((4, 8, 16, 32, 64, 128), p=(0.06, 0.14, 0.24, 0.34, 0.16, 0.06)))
+    else:
         # Sequences cost several times as much a step: shorter runs on smaller batches.
-        n_steps = int(np.exp(rng.uniform(np.log(120), np.log(700))))
-        batch = int(rng.choice([8, 16, 32], p=[0.35, 0.5, 0.15]))
-        if kind == "next_token":
-            n_inputs = n_outputs * int(rng.choice([6, 8, 12]))
+        n_steps = int(np.exp(rng.uniform(np.log(60), np.log(700))))
+        batch = int(rng.choice((4, 8, 16, 32), p=(0.1, 0.35, 0.42, 0.13)))
+    n_steps = min(n_steps, 40_000 // batch)
+    if net == "mlp" and depth < 4 and rng.random() < 0.02:  # a long one, which must be cheap
+        n_steps, batch = int(np.exp(rng.uniform(np.log(2000), np.log(50000)))), 4
     norm = rng.choice(["none", "layer", "batch"], p=[0.5, 0.25, 0.25])
-    epochs = np.exp(rng.uniform(np.log(0.8), np.log(40)))
+    epochs = np.exp(rng.uniform(np.log(0.8), np.log(35)))
     pool = int(np.clip(n_steps * batch / epochs, 600, 2048 if kind == "autoencode" else 12000))
     optimiser = rng.choice(
         ["sgd", "nesterov", "rmsprop", "adam", "adamw", "adagrad"],
         p=[0.27, 0.08, 0.08, 0.34, 0.18, 0.05],
     )
+    init = ["he", "xavier", "lecun_uniform", "orthogonal"]
     shared = Recipe(
-        task=Task(kind, n_inputs, n_outputs, pool, 256 if net == "mlp" else 128, 0.5, 0.0, 0),
+        task=Task(kind, n_inputs, n_outputs, pool, 128 if net == "mlp" else 80, 0.5, 0.0, 0),
         net=net,
         depth=depth,
         width=int(rng.choice(_WIDTHS[net == "mlp" and depth <= 4])),
         activation=rng.choice(
             ["relu", "leaky_relu", "gelu", "tanh", "sigmoid"], p=_activations(net, depth)
         ),
-        norm=_NORMS.get(net, norm),
+        norm=_NORMS.get(net, "layer" if batch < 8 and norm == "batch" else norm),
         residual=bool(depth >= 3 and rng.random() < 0.4) or net == "attention",
-        init=rng.choice(["he", "xavier", "lecun_uniform"]),
+        init=rng.choice(init, p=[0.3, 0.25, 0.35, 0.1]),
         optimiser=optimiser,
         lr=1e-3,
         momentum=0.9,
         schedule="constant",
         dropout=float(rng.choice([0.0, 0.1, 0.2, 0.35, 0.5], p=[0.6, 0.12, 0.12, 0.08, 0.08])),
         batch_size=batch,
+        accumulation=int(rng.choice([1, 2, 4], p=[0.92, 0.05, 0.03])),
         n_steps=n_steps,
         n_train=pool,
         seed=0,
     )
     return [_vary_base(shared, rng) for _ in range(BASES_PER_ROUND)]
+
+
+def _draw_shape(net: str, rng: np.random.Generator) -> tuple[TaskKind, int, int]:
+    """Draw the kind of task and its numbers of inputs and outputs."""
+    kind: TaskKind = rng.choice(
+        ["teacher", "clusters", "parity", "regression", "autoencode", "next_token"],
+        p=[0.24, 0.24, 0.03, 0.22, 0.12, 0.15],
+    )
+    n_inputs = int(rng.choice([6, 12, 24, 40]))
+    if kind == "next_token":
+        tokens = int(rng.choice([6, 12, 20]))
+        return kind, tokens * (3 if net == "mlp" else int(rng.choice([6, 8, 12]))), tokens
+    if kind == "regression":
+        return kind, n_inputs, int(rng.choice([1, 1, 2, 4]))
+    if kind == "parity":
+        return kind, min(n_inputs, 12), 2
+    if kind == "autoencode":
+        return kind, n_inputs, n_inputs
+    classes = rng.choice([2, 3, 5, 10, 20, 50], p=[0.25, 0.1, 0.15, 0.3, 0.1, 0.1])
+    return kind, n_inputs, int(classes)
 
 
 def _activations(net: str, depth: int) -> Sequence[float]:
@@ -104,20 +121,25 @@ def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
         shared,
         task=replace(
             shared.task,
-            difficulty=float(rng.uniform(0, 1)),
-            noise=float(rng.choice([0.0, rng.uniform(0, 0.15), rng.uniform(0, 0.4)])),
+            # Mostly easy: real tasks that are kept are learnt, by validation too.
+            difficulty=float(rng.uniform(0, 1) ** 1.7),
+            # Mostly little: where much of a healthy loss cannot be learnt, no harm can be told.
+            noise=float(
+                rng.choice([0.0, rng.uniform(0, 0.1), rng.uniform(0, 0.3)], p=[0.5, 0.35, 0.15])
+            ),
             seed=int(rng.integers(2**62)),
         ),
         momentum=float(rng.choice([0.0, 0.9])) if sgd else 0.9,
         schedule=rng.choice(
-            ["constant", "cosine", "linear", "step", "restarts", "one_cycle"],
-            p=[0.42, 0.2, 0.1, 0.12, 0.08, 0.08],
+            ["constant", "cosine", "linear", "step", "restarts", "one_cycle", "plateau"],
+            p=[0.4, 0.19, 0.09, 0.11, 0.07, 0.07, 0.07],
         ),
         warmup=float(rng.choice([0.0, rng.uniform(0.01, 0.15)])),
         clip=float(rng.choice([np.inf, np.inf, 1.0, 5.0])),
         weight_decay=float(rng.choice([0.0, 10 ** rng.uniform(-6, -2.5)])),
         label_smoothing=float(rng.choice([0.0, 0.0, 0.0, 0.0, 0.1])),
         penalty_in_loss=bool(rng.random() < 0.3),
+        input_noise=float(rng.choice([0.0, rng.uniform(0.05, 0.5)], p=[0.8, 0.2])),
         order=rng.choice(["shuffled", "replacement"], p=[0.8, 0.2]),
     )
 

@@ -31,8 +31,12 @@ class Batches:
         Rows of the inputs and of the targets; they differ where labels are wrong.
     gain : Tensor of shape (step, net, 1, 1)
         Factor on the inputs (and on a regression's targets): outliers.
-    scale : Tensor of shape (net, 1, 1)
-        Factor on all inputs of a net.
+    scale, shift : Tensors of shape (net, 1, input)
+        What unnormalised inputs are multiplied by, and what is added.
+    noise : Tensor of shape (net, 1, 1)
+        Standard deviation of fresh noise on the training inputs.
+    noisy : bool
+        Whether any net has some.
     """
 
     x: Tensor
@@ -44,10 +48,17 @@ class Batches:
     target: Tensor
     gain: Tensor
     scale: Tensor
+    shift: Tensor
+    noise: Tensor
+    noisy: bool
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
+    def at(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return inputs (net, batch, input) and targets (net, batch, ...) of one step."""
-        x = self.x[self.task, self.sample[step]] * self.scale * self.gain[step]
+        x = self.x[self.task, self.sample[step]]
+        if self.noisy:
+            noise = torch.randn(x.shape, generator=generator, device=x.device)
+            x = torch.addcmul(x, noise, self.noise)
+        x = torch.addcmul(self.shift, x, self.scale * self.gain[step])
         y = self.y[self.task, self.target[step]]
         return x, y if y.dtype == torch.int64 else y * self.gain[step]
 
@@ -75,7 +86,11 @@ def make_batches(
             row[: len(array)] = array
         return torch.from_numpy(out).to(device)
 
-    validation = [_validation(recipe, datasets[recipe.task]) for recipe in recipes]
+    units = [_units(recipe) for recipe in recipes]
+    validation = [
+        _validation(recipe, datasets[recipe.task], *unit)
+        for recipe, unit in zip(recipes, units, strict=True)
+    ]
     x_val, y_val = (np.stack(parts) for parts in zip(*validation, strict=True))
     plans = [_plan_batches(recipe, datasets[recipe.task]) for recipe in recipes]
     sample, target, gain = (np.stack(parts, axis=1) for parts in zip(*plans, strict=True))
@@ -88,17 +103,53 @@ def make_batches(
         sample=torch.from_numpy(sample).to(device),
         target=torch.from_numpy(target).to(device),
         gain=torch.from_numpy(gain).to(device)[:, :, None, None],
-        scale=torch.tensor([[[r.input_scale]] for r in recipes], device=device),
+        scale=torch.from_numpy(np.stack([scale for scale, _ in units])).to(device),
+        shift=torch.from_numpy(np.stack([shift for _, shift in units])).to(device),
+        noise=torch.tensor([[[r.input_noise]] for r in recipes], device=device),
+        noisy=any(r.input_noise for r in recipes),
     )
 
 
-def _validation(recipe: Recipe, data: Dataset) -> tuple[NDArray[Any], NDArray[Any]]:
-    rows = np.arange(recipe.task.n_val)
+def _units(recipe: Recipe) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return factor and offset of each input, (1, input)."""
+    n, unit = recipe.task.n_inputs, recipe.unnormalised
+    if unit is None:
+        return np.ones((1, n), np.float32), np.zeros((1, n), np.float32)
+    spread = 10 ** (unit.spread * np.random.default_rng((recipe.seed, 3)).standard_normal(n))
+    factor, offset = unit.scale * spread, unit.shift * spread
+    return factor.astype(np.float32)[None], offset.astype(np.float32)[None]
+
+
+def _validation(
+    recipe: Recipe, data: Dataset, scale: NDArray[np.float32], shift: NDArray[np.float32]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Make what one net is validated on: inputs (sample, input) and targets (sample, ...)."""
+    rng = np.random.default_rng((recipe.seed, 2))
+    v, n = recipe.validation, recipe.task.n_val
+    x: NDArray[Any] = data.x_val
+    y: NDArray[Any] = data.y_val
+    rows = np.arange(n)
     if recipe.val_noise:
-        rng = np.random.default_rng((recipe.seed, 2))
-        wrong = rng.random(len(rows)) < recipe.label_noise
-        rows[wrong] = rng.integers(0, len(rows), int(wrong.sum()))
-    return data.x_val * np.float32(recipe.input_scale), data.y_val[rows]
+        wrong = rng.random(n) < recipe.label_noise
+        rows[wrong] = rng.integers(0, n, int(wrong.sum()))
+        y = y[rows]
+    if v.leaked:
+        leaked = rng.random(n) < v.leaked
+        row = rng.integers(0, recipe.n_train, n)
+        x = np.where(leaked[:, None], data.x[row], x)
+        y = np.where(leaked if y.ndim == 1 else leaked[:, None], data.y[row], y)
+    if v.relabelled and y.ndim == 1:
+        moved = rng.permutation(recipe.task.n_outputs)
+        moved = moved[: max(2, round(v.relabelled * len(moved)))]
+        number = np.arange(recipe.task.n_outputs)
+        number[moved] = np.roll(moved, 1)
+        y = number[y]
+    elif v.relabelled:
+        y = (y * (1 - 2 * v.relabelled)).astype(np.float32)
+    x = x * v.scale + v.shift
+    if v.noise:
+        x = x + v.noise * rng.standard_normal(x.shape)
+    return (x * scale + shift).astype(np.float32), y
 
 
 def _plan_batches(
@@ -122,6 +173,11 @@ def _plan_batches(
             rows.append(by_target)
         need -= size
     sample = np.concatenate(rows)[: n * batch].reshape(n, batch)
+    if recipe.resume is not None:
+        at, begin = recipe.resume.at, 0
+        if not recipe.resume.data:
+            begin = at - recipe.resume.back
+        sample = np.concatenate([sample[:at], sample[begin : begin + n - at]])
     owner = np.arange(size)
     wrong = rng.random(size) < recipe.label_noise
     owner[wrong] = rng.integers(0, size, int(wrong.sum()))

@@ -6,20 +6,23 @@ made by any number of workers, killed and resumed, and is always the same.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
 import signal
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from io import BytesIO
+from itertools import islice
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
@@ -31,12 +34,12 @@ import torch
 from ..causes import CAUSES
 from ..errors import CorpusError
 from ..recipe import Recipe, Trace
+from ..run import Run
 from .bases import draw_bases, tune
-from .loggers import draw_logger, in_other_unit, log
+from .loggers import Logger, draw_length, draw_logger, in_other_unit, log
 from .population import train_population
-from .tasks import is_classification
 
-CORPUS_FORMAT = 1
+CORPUS_FORMAT = 2
 LOGS_PER_RUN = 2
 """Ways in which every labelled run is logged."""
 
@@ -47,13 +50,48 @@ _DRAWS = {
     "lr_too_low": 2,
     "exploding_gradients": 4,
     "vanishing_gradients": 3,
-    "bad_data_batch": 4,
+    "bad_data_batch": 3,
     "overfitting": 3,
-    "under_capacity": 3,
-    "over_regularisation": 3,
+    "under_capacity": 2,
+    "over_regularisation": 2,
     "noisy_labels": 2,
     "unshuffled_data": 3,
+    "unsuitable_optimizer": 2,
+    "batch_too_small": 3,
+    "batch_too_large": 2,
+    "unnormalised_inputs": 2,
+    "wrong_loss": 2,
+    "train_val_mismatch": 2,
+    "train_val_leak": 3,
+    "resume_state_lost": 4,
+    "precision_overflow": 3,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """One net of a round: what was injected, and what came of it.
+
+    Parameters
+    ----------
+    trace : Trace
+        At every step.
+    cause : str
+        Key of the injected cause; whether it did harm is not said here, see `label`.
+    base : str
+        Task, net and seed; runs of one base must stay on one side of every split.
+    task, net : str
+        Kind of task; kind of net and its depth.
+    recipe : str
+        All its settings, as JSON.
+    """
+
+    trace: Trace
+    cause: str
+    base: str
+    task: str
+    net: str
+    recipe: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,25 +100,27 @@ class Example:
 
     Parameters
     ----------
-    trace : Trace
-        The run as logged.
-    cause : str
-        Key of the injected cause.
-    base : str
-        Task, net and seed; runs of one base must stay on one side of every split.
-    family : str
-        Round of the base: bases of one round share net and optimiser.
-    task, net, style : str
-        Kind of task and net, and how it was logged.
+    run : Run
+        As logged.
+    training : Training
+        What was logged.
+    style : str
+        How it was logged.
     """
 
-    trace: Trace
-    cause: str
-    base: str
-    family: str
-    task: str
-    net: str
+    run: Run
+    training: Training
     style: str
+
+    @property
+    def cause(self) -> str:
+        """Key of the cause."""
+        return self.training.cause
+
+    @property
+    def family(self) -> str:
+        """Round of the base: bases of one round share net and optimiser."""
+        return self.training.base.partition("-")[0]
 
 
 def simulate(
@@ -115,14 +155,21 @@ def simulate(
     """
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, seed)
-    total = rounds = 0
+    total = rounds = last = 0
     with closing(_round_counts(out, seed, device, workers)) as counts:
         for count in counts:
+            last = min(count, n_runs - total)
             total, rounds = total + count, rounds + 1
             progress(min(total, n_runs), n_runs)
             if total >= n_runs:
                 break
-    manifest = {"format": CORPUS_FORMAT, "seed": seed, "rounds": rounds, "runs": n_runs}
+    manifest = {
+        "format": CORPUS_FORMAT,
+        "seed": seed,
+        "runs": n_runs,
+        "rounds": rounds,
+        "last": last,
+    }
     _write(out / "corpus.json", json.dumps(manifest, indent=1).encode())
 
 
@@ -160,30 +207,56 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def load_corpus(folder: Path) -> list[Example]:
-    """Read all labelled runs of a corpus, in the order of the rounds.
+def read_corpus(folder: Path, styled: bool = True) -> Iterator[Example]:
+    """Label and log all runs of a corpus, in the order of the rounds.
+
+    Parameters
+    ----------
+    folder : Path
+        Written by `simulate`.
+    styled : bool
+        Whether runs are logged as trackers do, in `LOGS_PER_RUN` ways; or once, at every step.
+
+    Yields
+    ------
+    Example
+        The same ones in every call.
 
     Raises
     ------
     CorpusError
         The folder holds no finished corpus.
     """
-    manifest_file = folder / "corpus.json"
-    if not manifest_file.is_file():
+    for number, n_runs in list_rounds(folder):
+        yield from read_round(folder, number, n_runs, styled)
+
+
+def list_rounds(folder: Path) -> list[tuple[int, int | None]]:
+    """List the rounds of a corpus, each with how many labelled runs count; None for all.
+
+    Raises
+    ------
+    CorpusError
+        The folder holds no finished corpus.
+    """
+    if not (folder / "corpus.json").is_file():
         raise CorpusError(f"{folder}: no corpus.json; make a corpus with `curvet simulate`")
     manifest = read_manifest(folder)
-    if manifest.get("format") != CORPUS_FORMAT or not {"rounds", "runs"} <= set(manifest):
+    if manifest.get("format") != CORPUS_FORMAT or not {"rounds", "last"} <= set(manifest):
         raise CorpusError(
             f"{folder}: an unfinished corpus or one of another format; run `curvet simulate` again"
         )
-    examples: list[Example] = []
-    runs = 0
-    for number in range(manifest["rounds"]):
-        shard = _read_shard(_shard_path(folder, number))
-        room = manifest["runs"] - runs
-        examples += shard[: room * LOGS_PER_RUN]
-        runs += min(room, len(shard) // LOGS_PER_RUN)
-    return examples
+    last = manifest["rounds"] - 1
+    return [(n, manifest["last"] if n == last else None) for n in range(manifest["rounds"])]
+
+
+def read_round(
+    folder: Path, number: int, n_runs: int | None = None, styled: bool = True
+) -> Iterator[Example]:
+    """Label and log the first runs of one round; see `read_corpus`."""
+    rng = np.random.default_rng((read_manifest(folder)["seed"], number, 1))
+    for training, twin in islice(label(_read_shard(_shard_path(folder, number))), n_runs):
+        yield from _log(training, twin, rng) if styled else [_plain(training)]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -232,13 +305,15 @@ def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> i
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
-        return len(_read_arrays(path)["cause"]) // LOGS_PER_RUN
+        return int(_read_arrays(path)["labelled"])
     _end_with(owner)
     if device == "cpu":
         torch.set_num_threads(1)
-    examples = list(simulate_round(seed, number, device))
-    _write_shard(path, examples)
-    return len(examples) // LOGS_PER_RUN
+    _keep_memory()
+    trainings = simulate_round(seed, number, device)
+    labelled = sum(1 for _ in label(trainings))
+    _write_shard(path, trainings, labelled)
+    return labelled
 
 
 @lru_cache(maxsize=1)
@@ -255,8 +330,21 @@ def _end_with(owner: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def simulate_round(seed: int, number: int, device: str = "cpu") -> Iterator[Example]:
-    """Train one round and yield its labelled runs, each logged in `LOGS_PER_RUN` ways.
+@lru_cache(maxsize=1)
+def _keep_memory() -> None:
+    """Let glibc keep what is freed: large arrays come and go at every step.
+
+    Giving their pages back and getting them again took a fifth of the time. No effect elsewhere.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # malloc.h
+        mallopt(trim_threshold, 1 << 30)
+        mallopt(mmap_threshold, 1 << 30)
+
+
+def simulate_round(seed: int, number: int, device: str = "cpu") -> list[Training]:
+    """Train the healthy and the faulty nets of one round.
 
     Parameters
     ----------
@@ -267,87 +355,120 @@ def simulate_round(seed: int, number: int, device: str = "cpu") -> Iterator[Exam
     """
     rng = np.random.default_rng((seed, number))
     bases = tune(draw_bases(rng), rng, device)
-    healthy = [recipe for base in bases for recipe in _variants(base, "healthy", rng)]
-    made = train_population(healthy, device)
-    per_base = len(made) // len(bases)
-    families = [
-        _Family(f"{number}-{b}", base, healthy[at : at + per_base], made[at : at + per_base])
-        for b, (base, at) in enumerate(zip(bases, range(0, len(made), per_base), strict=True))
-    ]
-    # A base that cannot be learnt tells nothing about causes.
-    families = [f for f in families if CAUSES["healthy"].shows(f.twin, f.twin)]
+    names = [f"{number}-{b}" for b in range(len(bases))]
+    keys = list(CAUSES)
     jobs = [
-        (family, key, recipe)
-        for family in families
-        for key in CAUSES
-        if key != "healthy"
-        for recipe in _variants(family.base, key, rng)
+        (name, key, recipe)
+        for key in keys
+        for draw in range(_DRAWS[key])
+        for name, base in zip(names, bases, strict=True)
+        # All bases get the same draw: what then shares a family is trained side by side.
+        for recipe in [_variant(base, key, draw, (seed, number, 2, keys.index(key), draw), rng)]
     ]
+    healthy = [job for job in jobs if job[1] == "healthy"]
+    made = _train(healthy, device)
+    # A base that cannot be learnt tells nothing about causes.
+    learnt = set(_twins(made))
+    faulty = [job for job in jobs if job[1] != "healthy" and job[0] in learnt]
+    return [t for t in made if t.base in learnt] + _train(faulty, device)
+
+
+def _variant(
+    base: Recipe, key: str, draw: int, shared: Sequence[int], rng: np.random.Generator
+) -> Recipe:
+    """Inject a cause into a base; the first healthy one is the base itself."""
+    recipe = base
+    if key != "healthy" or draw:
+        recipe = CAUSES[key].inject(base, np.random.default_rng(shared))
+    return replace(recipe, seed=int(rng.integers(2**62)))
+
+
+def _train(jobs: Sequence[tuple[str, str, Recipe]], device: str) -> list[Training]:
     traces = train_population([recipe for _, _, recipe in jobs], device)
-    for family in families:
-        for recipe, trace in zip(family.recipes, family.traces, strict=True):
-            yield from _label("healthy", recipe, trace, family, rng)
-    for (family, key, recipe), trace in zip(jobs, traces, strict=True):
-        yield from _label(key, recipe, trace, family, rng)
+    return [
+        Training(
+            trace, key, name, recipe.task.kind, f"{recipe.net}{recipe.depth}", _as_json(recipe)
+        )
+        for (name, key, recipe), trace in zip(jobs, traces, strict=True)
+    ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Family:
-    """A base and its healthy trainings, of which the best is the twin of every faulty one."""
-
-    name: str
-    base: Recipe
-    recipes: Sequence[Recipe]
-    traces: Sequence[Trace]
-
-    @property
-    def twin(self) -> Trace:
-        return min(self.traces, key=lambda trace: trace.end)
+def _as_json(recipe: Recipe) -> str:
+    return json.dumps(asdict(recipe), default=str, separators=(",", ":"))
 
 
-def _variants(base: Recipe, key: str, rng: np.random.Generator) -> list[Recipe]:
-    """Inject a cause into a base as often as `_DRAWS` says, each time with a seed of its own."""
-    drawn = [CAUSES[key].inject(base, rng) for _ in range(_DRAWS[key])]
-    if key == "healthy":
-        drawn[0] = base
-    return [replace(recipe, seed=int(rng.integers(2**62))) for recipe in drawn]
+def _twins(trainings: Sequence[Training]) -> dict[str, tuple[Trace, Trace]]:
+    """Find the best and the worst healthy training of each base that learns.
+
+    Healthy is what ends near the best one. Faults are held to the worst, since the seed alone
+    makes that much of a difference.
+    """
+    drawn: dict[str, list[Trace]] = {}
+    for training in trainings:
+        if training.cause == "healthy":
+            drawn.setdefault(training.base, []).append(training.trace)
+    twins = {}
+    for base, traces in drawn.items():
+        best = min(traces, key=lambda trace: trace.end)
+        healthy = [trace for trace in traces if CAUSES["healthy"].shows(trace, best)]
+        if CAUSES["healthy"].shows(best, best):
+            twins[base] = (best, max(healthy, key=lambda trace: trace.end))
+    return twins
 
 
-def _label(
-    key: str, recipe: Recipe, trace: Trace, family: _Family, rng: np.random.Generator
-) -> Iterator[Example]:
-    """Log a run in several ways, if its fault did harm; all or nothing."""
-    cause = CAUSES[key]
-    if not cause.shows(trace, family.twin):
-        return
-    logged: list[Example] = []
-    for _ in range(4 * LOGS_PER_RUN):  # some ways of logging hide the harm: draw others
-        logger = draw_logger(trace, rng)
-        kept = log(trace, logger)
-        if len(kept.loss) >= 2 and cause.shows(kept, log(family.twin, logger)):
-            if not is_classification(recipe.task):
-                kept = in_other_unit(kept, 10 ** rng.uniform(-2, 3))
-            net = f"{recipe.net}{recipe.depth}"
-            number = family.name.split("-")[0]
-            logged.append(
-                Example(kept, key, family.name, number, recipe.task.kind, net, logger.style)
-            )
-        if len(logged) == LOGS_PER_RUN:
-            yield from logged
-            return
+def label(trainings: Sequence[Training]) -> Iterator[tuple[Training, Trace]]:
+    """Yield the trainings of a round whose fault did harm, each with its healthy twin."""
+    twins = _twins(trainings)
+    for training in trainings:
+        if training.base in twins:
+            twin = twins[training.base][training.cause != "healthy"]
+            if CAUSES[training.cause].shows(training.trace, twin):
+                yield training, twin
 
 
-_SERIES = ("step", "loss", "grad_norm", "lr", "val_step", "val")
-_LABELS = ("cause", "base", "family", "task", "net", "style")
+def _log(training: Training, twin: Trace, rng: np.random.Generator) -> Iterator[Example]:
+    """Log a labelled training in several ways.
+
+    A log that hides the harm keeps its label: such logs are met, and the answer has to be unsure
+    of them. But what was logged must have done harm by then.
+    """
+    trace = training.trace
+    for _ in range(LOGS_PER_RUN):
+        so_far = trace.until(draw_length(trace, rng))
+        share = len(so_far.loss) / len(trace.loss)
+        if not CAUSES[training.cause].shows(so_far, twin.until(round(share * len(twin.loss)))):
+            so_far = trace
+        if training.task in ("regression", "autoencode"):  # whose losses come in any unit
+            so_far = in_other_unit(so_far, 10 ** rng.uniform(-2, 3))
+        for _ in range(4):  # a tracker that leaves out values that are not finite may log nothing
+            logger = draw_logger(so_far, rng)
+            run = log(so_far, logger, training.base)
+            if np.isfinite(run.curves["loss"].value).any() and len(run.curves["loss"]) > 1:
+                yield Example(run, training, logger.style)
+                break
 
 
-def _write_shard(path: Path, examples: Sequence[Example]) -> None:
+def _plain(training: Training) -> Example:
+    """Log every step as it is."""
+    return Example(log(training.trace, Logger("step", 1), training.base), training, "step")
+
+
+_SERIES = ("step", "loss", "grad_norm", "lr", "val_at", "val")
+_LABELS = ("cause", "base", "task", "net", "recipe")
+_NUMBERS = ("steps_per_epoch", "onset")
+_PARTS = {"labelled", *_SERIES, *_LABELS, *_NUMBERS, *(f"{name}_length" for name in _SERIES)}
+
+
+def _write_shard(path: Path, trainings: Sequence[Training], labelled: int) -> None:
     arrays: dict[str, Any] = {
-        name: np.array([getattr(example, name) for example in examples]) for name in _LABELS
+        name: np.array([getattr(training, name) for training in trainings], np.str_)
+        for name in _LABELS
     }
-    arrays["steps_per_epoch"] = np.array([e.trace.steps_per_epoch for e in examples])
+    arrays["labelled"] = np.array(labelled)
+    for name in _NUMBERS:
+        arrays[name] = np.array([getattr(training.trace, name) for training in trainings])
     for name in _SERIES:
-        parts = [getattr(example.trace, name) for example in examples]
+        parts = [getattr(training.trace, name) for training in trainings]
         with np.errstate(over="ignore"):
             flat = np.concatenate(parts) if parts else np.empty(0)
             arrays[name] = flat.astype(np.float32)
@@ -361,27 +482,32 @@ def _read_arrays(path: Path) -> dict[str, Any]:
     try:
         # From memory: numpy leaves a file open that turns out to be no archive.
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as shard:
-            return {name: shard[name] for name in shard.files}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            arrays = {name: shard[name] for name in shard.files}
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise CorpusError(
             f"{path}: damaged shard ({error}); delete it and simulate again"
         ) from error
+    if missing := _PARTS - set(arrays):
+        raise CorpusError(
+            f"{path}: damaged shard (without {min(missing)}); delete it and simulate again"
+        )
+    return arrays
 
 
-def _read_shard(path: Path) -> list[Example]:
+def _read_shard(path: Path) -> list[Training]:
     data = _read_arrays(path)
-    n = len(data["cause"])
-    series = {
+    series: dict[str, list[Any]] = {
         name: np.split(data[name].astype(np.float64), np.cumsum(data[f"{name}_length"])[:-1])
         for name in _SERIES
     }
+    series["val_at"] = [at.astype(np.int64) for at in series["val_at"]]
     return [
-        Example(
+        Training(
             Trace(
-                **{name: series[name][i] for name in _SERIES},
-                steps_per_epoch=int(data["steps_per_epoch"][i]),
+                *(series[name][i] for name in _SERIES),
+                *(int(data[name][i]) for name in _NUMBERS),
             ),
             *(str(data[name][i]) for name in _LABELS),
         )
-        for i in range(n)
+        for i in range(len(data["cause"]))
     ]

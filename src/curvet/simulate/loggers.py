@@ -1,8 +1,9 @@
 """What a tracker keeps of a training: thinning, means, epochs, smoothing, rounding, lost NaN.
 
 A classifier trained on clean per-step series misreads the logs that people have, so every
-simulated run is logged again in ways that real tools use (Lightning and Hugging Face log every
-k steps, Keras running means per epoch, detectron2 a median window, dashboards export an EMA).
+simulated run is logged in ways that real tools use: Lightning and Hugging Face log every k steps,
+Keras means of an epoch, detectron2 a median window, dashboards export an EMA; Hugging Face counts
+in fractions of an epoch, MLflow writes the largest number for inf, and a resumed run repeats steps.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from ..recipe import Trace
 from ..run import Curve, Run
 
-Style = Literal["step", "thin", "mean", "epoch", "ema", "median"]
-NonFinite = Literal["kept", "halted", "hidden"]
+Style = Literal["step", "thin", "mean", "epoch", "evaluated", "ema", "median"]
+NonFinite = Literal["kept", "halted", "hidden", "dropped", "zero", "largest"]
+Counter = Literal["step", "epoch", "fraction"]
 Array = NDArray[np.float64]
 
 
@@ -28,111 +30,143 @@ class Logger:
     Parameters
     ----------
     style : str
-        Every step; every k-th; mean or median since the last log; epoch means; EMA.
+        Every step; every k-th; mean or median since the last log; epoch means; the training set
+        evaluated before training and after each epoch; EMA.
     every : int
         Steps between two logged points.
     offset : bool
         Whether the first point comes only after `every` steps.
     digits : int
         Decimals kept; 0 for all.
+    significant : bool
+        Whether `digits` counts significant digits in place of decimals.
     n_val : int
-        Validation points; 0 for one at each logged point.
+        Validation points; 0 for one at each logged point, as far as it was measured.
     nonfinite : str
-        Kept as they are; training halts at the first; or replaced by the recent mean.
-    share : float
-        Part of the run that has been logged so far.
+        Kept as they are; training halts at the first; replaced by the recent value, by 0 or by
+        the largest number; or the points are left out.
+    counter : str
+        What the logged steps count: updates, epochs, or epochs with their fraction.
+    mean_norm : bool
+        Whether windows hold the mean of the gradient norm, too, or its last value.
+    crash : float
+        Share of the run after which it crashed and was resumed without loss from an earlier
+        checkpoint, so that steps are logged twice; 0 for never.
     """
 
     style: Style
     every: int
-    offset: bool
-    digits: int
-    n_val: int
-    nonfinite: NonFinite
-    share: float
+    offset: bool = False
+    digits: int = 0
+    significant: bool = False
+    n_val: int = 0
+    nonfinite: NonFinite = "kept"
+    counter: Counter = "step"
+    mean_norm: bool = False
+    crash: float = 0.0
 
 
 def draw_logger(trace: Trace, rng: np.random.Generator) -> Logger:
     """Draw one of the ways in which a run of this length may be logged."""
     n = len(trace.loss)
     style: Style = rng.choice(
-        ["step", "thin", "mean", "epoch", "ema", "median"], p=[0.2, 0.15, 0.17, 0.38, 0.06, 0.04]
+        ["step", "thin", "mean", "epoch", "evaluated", "ema", "median"],
+        p=[0.22, 0.12, 0.14, 0.32, 0.12, 0.05, 0.03],
     )
     points = int(np.exp(rng.uniform(np.log(6), np.log(max(7, min(300, n))))))
     every = max(1, n // points)
-    if style in ("step", "ema") and rng.random() < 0.6:
+    if style in ("step", "ema") and rng.random() < 0.7:
         every = 1
-    if style == "epoch":
+    if style in ("epoch", "evaluated"):
         epoch = trace.steps_per_epoch
         # Where epochs are too long to give a curve, a logged "epoch" is some part of the data.
         every = epoch * max(1, round(every / epoch)) if n >= 5 * epoch else every
+    counter = rng.choice(["step", "epoch", "fraction"], p=[0.75, 0.05, 0.2])
     return Logger(
-        style,
-        every,
-        bool(rng.random() < 0.5),
-        int(rng.choice([0, 3, 4, 5], p=[0.65, 0.07, 0.2, 0.08])),
-        0 if style == "epoch" or rng.random() < 0.3 else int(rng.integers(4, 61)),
-        rng.choice(["kept", "halted", "hidden"], p=[0.6, 0.3, 0.1]),
-        1.0 if rng.random() < 0.8 else float(rng.uniform(0.3, 1.0)),
+        style=style,
+        every=every,
+        offset=bool(rng.random() < 0.5),
+        digits=int(rng.choice([0, 3, 4, 5, 6], p=[0.5, 0.08, 0.22, 0.15, 0.05])),
+        significant=bool(rng.random() < 0.4),
+        n_val=0
+        if style in ("epoch", "evaluated") or rng.random() < 0.3
+        else int(rng.integers(4, 61)),
+        nonfinite=rng.choice(
+            ["kept", "halted", "hidden", "dropped", "zero", "largest"],
+            p=[0.5, 0.27, 0.08, 0.05, 0.05, 0.05],
+        ),
+        counter="epoch" if style in ("epoch", "evaluated") and rng.random() < 0.8 else counter,
+        mean_norm=bool(rng.random() < 0.5),
+        crash=float(rng.uniform(0.2, 0.9)) if rng.random() < 0.06 else 0.0,
     )
 
 
-def log(trace: Trace, logger: Logger) -> Trace:
-    """Log a full-resolution trace as a tracker would.
+def draw_length(trace: Trace, rng: np.random.Generator) -> int:
+    """Draw how many steps there are so far: all, part of them, or until it was stopped early."""
+    n = len(trace.loss)
+    fate = rng.random()
+    if fate < 0.12:
+        return max(2, round(n * rng.uniform(0.3, 1.0)))
+    if fate < 0.24 and len(trace.val) > 4 and np.isfinite(trace.val).all():
+        last = int(trace.val.argmin()) + int(rng.integers(2, max(3, len(trace.val) // 4)))
+        return n if last >= len(trace.val) else max(n // 4, int(trace.val_at[last]) + 1)
+    return n
+
+
+def log(trace: Trace, logger: Logger, run_id: str = "") -> Run:
+    """Log a training as a tracker would.
 
     Parameters
     ----------
     trace : Trace
         Every step.
     logger : Logger
-        The same logger keeps the same steps of a run and of its twin.
+        How.
+    run_id : str
+        Of the result.
 
     Returns
     -------
-    Trace
-        With at least one point.
+    Run
+        With the tags of the Hugging Face Trainer; perhaps without any point, where `logger`
+        leaves out values that are not finite.
     """
-    n = max(1, round(len(trace.loss) * logger.share))
-    loss, norm = trace.loss[:n], trace.grad_norm[:n]
-    if logger.nonfinite == "halted":
-        bad = np.flatnonzero(~np.isfinite(loss))
-        if len(bad):
-            n = int(bad[0]) + 1
-            loss, norm = loss[:n], norm[:n]
-    elif logger.nonfinite == "hidden":
-        loss = _hide(loss)
+    bad = np.flatnonzero(~np.isfinite(trace.loss))
+    if logger.nonfinite == "halted" and len(bad):
+        trace = trace.until(int(bad[0]) + 1)
+    seen = _order(len(trace.loss), logger)
+    loss, norm = _replaced(trace.loss, logger.nonfinite)[seen], trace.grad_norm[seen]
     if logger.style == "ema":
-        loss = _ema(loss, 0.9 if n < 200 else 0.97)
-    every = min(logger.every, n)
-    ends = np.arange(every - 1 if logger.offset or logger.style in _WINDOWED else 0, n, every)
-    if logger.style in _WINDOWED:
-        reduce = np.median if logger.style == "median" else np.mean
-        windows = loss[: len(ends) * every].reshape(len(ends), every)
-        with np.errstate(invalid="ignore", over="ignore"):
-            loss_kept = reduce(windows, axis=1)
+        loss = _ema(loss, 0.9 if len(loss) < 200 else 0.97)
+    every = min(logger.every, len(loss))
+    windowed = logger.style in ("mean", "epoch", "median")
+    begin = every - 1 if (logger.offset or windowed) and logger.style != "evaluated" else 0
+    ends = np.arange(begin, len(loss), every)
+    if logger.style == "evaluated":
+        loss = _evaluated(loss, every)
+    if windowed:
+        loss = _by_window(loss, every, len(ends), logger.style == "median")
+        mean = logger.mean_norm
+        norm = _by_window(norm, every, len(ends), False) if mean else norm[ends]
     else:
-        loss_kept = loss[ends]
-    step = trace.step[ends]
-    inside = trace.val_step <= trace.step[n - 1]
-    val_step, val = trace.val_step[inside], trace.val[inside]
-    if logger.n_val == 0:
-        at = np.abs(val_step[None, :] - step[:, None]).argmin(1) if len(val) else []
-        val_step, val = step[: len(at)], val[at]
-    elif len(val) > logger.n_val:
-        at = np.unique(np.linspace(0, len(val) - 1, logger.n_val).round().astype(int))
-        val_step, val = val_step[at], val[at]
-    return Trace(
-        step,
-        _round(loss_kept, logger.digits),
-        _round(norm[ends], logger.digits),
-        trace.lr[:n][ends],
-        val_step,
-        _round(val, logger.digits),
-        trace.steps_per_epoch,
-    )
-
-
-_WINDOWED = ("mean", "epoch", "median")
+        loss, norm = loss[ends], norm[ends]
+    step, lr = _count(trace, seen[ends], logger), trace.lr[seen[ends]]
+    val_step, val = _validation(trace, seen[ends], step, logger)
+    if logger.nonfinite == "dropped":
+        kept = np.isfinite(loss)
+        step, loss, norm, lr = step[kept], loss[kept], norm[kept], lr[kept]
+        val_step, val = val_step[np.isfinite(val)], val[np.isfinite(val)]
+    loss, norm, val = (_round(x, logger) for x in (loss, norm, val))
+    if logger.nonfinite == "largest":  # means and rounding may have left the range again
+        loss = _replaced(loss, "largest")
+    curves = {
+        "loss": Curve("loss", step, loss),
+        "grad_norm": Curve("grad_norm", step, norm),
+        "learning_rate": Curve("learning_rate", step, lr),
+    }
+    if len(val):
+        curves["eval_loss"] = Curve("eval_loss", val_step, val)
+    return Run(run_id, "", curves, "simulated")
 
 
 def in_other_unit(trace: Trace, factor: float) -> Trace:
@@ -146,21 +180,66 @@ def in_other_unit(trace: Trace, factor: float) -> Trace:
         )
 
 
-def to_run(trace: Trace, run_id: str) -> Run:
-    """Make a Run of a trace, with the tags of the Hugging Face Trainer."""
-    curves = {
-        "loss": Curve("loss", trace.step, trace.loss),
-        "grad_norm": Curve("grad_norm", trace.step, trace.grad_norm),
-        "learning_rate": Curve("learning_rate", trace.step, trace.lr),
-    }
-    if len(trace.val):
-        curves["eval_loss"] = Curve("eval_loss", trace.val_step, trace.val)
-    return Run(run_id, "", curves, "simulated")
+def _order(n: int, logger: Logger) -> NDArray[np.int64]:
+    """List the positions in the order in which they were logged: some twice after a crash."""
+    at = round(n * logger.crash)
+    if at < 2:
+        return np.arange(n)
+    return np.concatenate([np.arange(at), np.arange(at - max(1, n // 20, at // 10), n)]).clip(0)
 
 
-def _hide(loss: Array) -> Array:
-    """Replace non-finite values by the last finite one, as loggers that filter NaN do."""
+def _count(trace: Trace, position: NDArray[np.int64], logger: Logger) -> Array:
+    """Say what the tracker calls these positions."""
+    step = trace.step[position]
+    if logger.counter == "step":
+        return step
+    epoch = (step + 1) / trace.steps_per_epoch
+    if logger.counter == "epoch" and logger.style in ("epoch", "evaluated"):
+        return np.round((step + 1) / logger.every)  # a logged epoch may be part of one
+    return np.floor(epoch) if logger.counter == "epoch" else epoch.round(2)
+
+
+def _validation(
+    trace: Trace, logged: NDArray[np.int64], step: Array, logger: Logger
+) -> tuple[Array, Array]:
+    """Choose the validation points and their steps."""
+    if len(trace.val) == 0 or len(logged) == 0:
+        return np.empty(0), np.empty(0)
+    if logger.n_val == 0:
+        # Each measured value goes to one logged point at most: a repeated value was not logged.
+        at = np.abs(trace.val_at[None, :] - logged[:, None]).argmin(1)
+        at, first = np.unique(at, return_index=True)
+        return step[first], trace.val[at]
+    at = np.arange(len(trace.val))
+    if len(at) > logger.n_val:
+        at = np.unique(np.linspace(0, len(at) - 1, logger.n_val).round().astype(int))
+    return _count(trace, trace.val_at[at], logger), trace.val[at]
+
+
+def _evaluated(loss: Array, every: int) -> Array:
+    """Replace each loss by the mean over steps to come: that of a net that is the same so far."""
+    width = max(1, min(every, len(loss) // 50))
+    padded = np.concatenate([loss, np.repeat(loss[-1:], width - 1)])
+    with np.errstate(invalid="ignore", over="ignore"):
+        windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+        return np.asarray(windows.mean(axis=1), np.float64)
+
+
+def _by_window(values: Array, every: int, n: int, median: bool) -> Array:
+    windows = values[: n * every].reshape(n, every)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray((np.median if median else np.mean)(windows, axis=1))
+
+
+def _replaced(loss: Array, how: NonFinite) -> Array:
+    """Put in the place of values that are not finite what a tracker puts there."""
     finite = np.isfinite(loss)
+    if finite.all() or how in ("kept", "halted", "dropped"):
+        return loss
+    if how == "zero":
+        return np.where(finite, loss, 0.0)
+    if how == "largest":
+        return np.where(np.isinf(loss), np.copysign(np.finfo(float).max, loss), loss)
     if not finite.any():
         return loss
     last = np.maximum.accumulate(np.where(finite, np.arange(len(loss)), -1))
@@ -175,5 +254,17 @@ def _ema(loss: Array, keep: float) -> Array:
     return out
 
 
-def _round(values: Array, digits: int) -> Array:
-    return values.round(digits) if digits else values
+def _round(values: Array, logger: Logger) -> Array:
+    """Round as a format string does, unless decimals would leave nothing to be seen."""
+    digits = logger.digits
+    if not digits:
+        return values
+    finite = np.abs(values[np.isfinite(values)])
+    if logger.significant:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            unit = 10.0 ** (digits - 1 - np.floor(np.log10(np.abs(values))))
+            rounded = np.round(values * unit) / unit
+        return np.where(np.isfinite(rounded), rounded, values)
+    coarse = len(finite) == 0 or float(np.median(finite)) < 10 * 10.0**-digits
+    with np.errstate(over="ignore"):
+        return values if coarse else values.round(digits)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -41,18 +40,35 @@ class Map:
 
     Parameters
     ----------
-    n_in, n_out : int
-        Of the widest net.
-    fan_in : int or None
-        Inputs that count for the initial scale; None for the net's own width.
+    inputs, outputs : int or None
+        Units on either side; None for the net's own width.
+    taps : int
+        Neighbours whose units are inputs: 3 for a convolution.
+    gates : int
+        Maps side by side: of a recurrent cell, or query, key and value.
     hidden : bool
         Whether an activation follows.
     """
 
-    n_in: int
-    n_out: int
-    fan_in: int | None
-    hidden: bool
+    inputs: int | None
+    outputs: int | None
+    taps: int = 1
+    gates: int = 1
+    hidden: bool = False
+
+    def shape(self, width: int) -> tuple[int, int, int, int]:
+        """Return (taps, inputs, gates, outputs) of a net with `width` hidden units."""
+        return (
+            self.taps,
+            width if self.inputs is None else self.inputs,
+            self.gates,
+            width if self.outputs is None else self.outputs,
+        )
+
+    def sizes(self, width: int) -> tuple[int, int]:
+        """Return rows and columns of the weight."""
+        taps, inputs, gates, outputs = self.shape(width)
+        return taps * inputs, gates * outputs
 
 
 @dataclass(slots=True, eq=False)
@@ -111,12 +127,19 @@ class Nets:
             return _attention(call, sequence)
         return _recurrent(call, sequence)
 
+    def positions(self, length: int) -> Tensor:
+        """Sinusoids that tell positions apart, (net, 1, time, hidden), by each net's width."""
+        unit = torch.arange(self.active.shape[-1], device=self.active.device)
+        exponent = unit / self.active.sum(-1, keepdim=True)  # (net, 1, hidden)
+        angle = torch.arange(length, device=unit.device)[:, None] / 50 ** exponent[:, :, None]
+        return torch.where(unit % 2 == 0, angle.sin(), angle.cos())
+
     def _linears(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield weight (net, in, out) and bias (net, 1, out) of each map."""
-        sizes = [(m.n_in + 1) * m.n_out for m in self.maps]
-        for m, flat in zip(self.maps, torch.split(self.weights, sizes, dim=1), strict=True):
-            split = m.n_in * m.n_out
-            yield flat[:, :split].reshape(-1, m.n_in, m.n_out), flat[:, None, split:]
+        shapes = [m.sizes(self.active.shape[-1]) for m in self.maps]
+        parts = torch.split(self.weights, [(n + 1) * k for n, k in shapes], dim=1)
+        for (n, k), flat in zip(shapes, parts, strict=True):
+            yield flat[:, : n * k].reshape(-1, n, k), flat[:, None, n * k :]
 
 
 @dataclass(slots=True, eq=False)
@@ -245,8 +268,7 @@ _STEPS: dict[str, Step] = {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_ste
 def _attention(call: _Call, x: Tensor) -> Tensor:
     """Run pre-norm transformer blocks with one causal head; the last position gives the output."""
     nets, length = call.nets, x.shape[2]
-    h = call.linear(x) + _positions(length, nets.active.shape[-1]).to(x.device)
-    h = h * nets.active.unsqueeze(2)
+    h = (call.linear(x) + nets.positions(length)) * nets.active.unsqueeze(2)
     mask = torch.full((length, length), -1e9, device=x.device).triu(1)
     width = nets.active.sum(-1).reshape(-1, 1, 1, 1)
     for _ in range(nets.recipe.depth):
@@ -262,26 +284,20 @@ def _attention(call: _Call, x: Tensor) -> Tensor:
     return call.linear(h[:, :, -1])
 
 
-def _positions(length: int, width: int) -> Tensor:
-    """Sinusoids that tell the positions apart, (time, hidden)."""
-    angle = torch.arange(length)[:, None] / 50 ** (torch.arange(width)[None, :] / width)
-    return torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
-
-
 def make_nets(recipes: Sequence[Recipe], device: torch.device) -> Nets:
     """Draw the initial weights of nets of one family.
 
     Parameters
     ----------
     recipes : sequence of Recipe
-        Of one family. A net's weights depend on its own recipe and on the widest net beside it.
+        Of one family. A net's weights depend on its own recipe alone.
     device : torch.device
         Where the nets live.
     """
     first = recipes[0]
     width = max(recipe.width for recipe in recipes)
-    maps = list_maps(first, width)
-    weights = torch.stack([_init(recipe, maps) for recipe in recipes]).to(device)
+    maps = list_maps(first)
+    weights = torch.stack([_init(recipe, maps, width) for recipe in recipes]).to(device)
     active = torch.zeros(len(recipes), 1, width)
     for row, recipe in enumerate(recipes):
         active[row, :, : recipe.width] = 1
@@ -289,57 +305,80 @@ def make_nets(recipes: Sequence[Recipe], device: torch.device) -> Nets:
     return Nets(first, weights, maps, active.to(device), dropout.to(device), {})
 
 
-def list_maps(recipe: Recipe, width: int) -> list[Map]:
-    """List the linear maps of a net with `width` hidden units, in the order of use."""
+def list_maps(recipe: Recipe) -> list[Map]:
+    """List the linear maps of a net in the order of use."""
     task, depth = recipe.task, recipe.depth
+    last = Map(None, task.n_outputs)
     if recipe.net == "mlp":
-        dims = [task.n_inputs, *[width] * depth]
-        maps = [Map(n, m, n if i == 0 else None, True) for i, (n, m) in enumerate(pairwise(dims))]
-        last = dims[-1]
-        return [*maps, Map(last, task.n_outputs, None if depth else last, False)]
+        if depth == 0:
+            return [Map(task.n_inputs, task.n_outputs)]
+        first = Map(task.n_inputs, None, hidden=True)
+        return [first, *[Map(None, None, hidden=True)] * (depth - 1), last]
     channels = sequence_shape(task)[1]
     maps = []
     if recipe.net == "attention":
-        maps.append(Map(channels, width, channels, False))
-        for _ in range(depth):
-            maps += [Map(width, 3 * width, None, False), Map(width, width, None, False)]
-            maps += [Map(width, width, None, True), Map(width, width, None, False)]
-    for layer in range(depth if recipe.net != "attention" else 0):
-        n = channels if layer == 0 else width
+        block = [Map(None, None, gates=3), Map(None, None)]
+        block += [Map(None, None, hidden=True), Map(None, None)]
+        return [Map(channels, None), *block * depth, last]
+    for layer in range(depth):
+        inputs = channels if layer == 0 else None
         if recipe.net == "conv":
-            maps.append(Map(3 * n, width, 3 * n if layer == 0 else None, True))
+            maps.append(Map(inputs, None, taps=3, hidden=True))
         else:
             gates = _GATES[recipe.net]
-            maps.append(Map(n, gates * width, n if layer == 0 else None, False))
-            maps.append(Map(width, gates * width, None, False))
-    return [*maps, Map(width, task.n_outputs, None, False)]
+            maps += [Map(inputs, None, gates=gates), Map(None, None, gates=gates)]
+    return [*maps, last]
 
 
-def _init(recipe: Recipe, maps: Sequence[Map]) -> Tensor:
-    """Draw one net's parameters, (parameter,); units beyond its width get weights too."""
+def count_parameters(recipe: Recipe, width: int) -> int:
+    """Count the parameters of a net of this family with `width` hidden units."""
+    sizes = (m.sizes(width) for m in list_maps(recipe))
+    return sum((n + 1) * k for n, k in sizes)
+
+
+def _init(recipe: Recipe, maps: Sequence[Map], width: int) -> Tensor:
+    """Draw one net's parameters, (parameter,), among zeros for the units that it lacks."""
     generator = torch.Generator().manual_seed(recipe.seed % 2**63)
     parts = []
     for m in maps:
-        # A convolution sees three neighbours of each hidden unit.
-        fan_in = m.fan_in or recipe.width * (3 if recipe.net == "conv" and m.hidden else 1)
-        fan_out = recipe.width if m.hidden else m.n_out
-        weight = torch.randn(m.n_in * m.n_out, generator=generator)
-        bias = torch.zeros(m.n_out)
+        weight, bias = _draw_map(recipe, m, generator)  # (tap, in, gate, out), (gate, out)
+        _, inputs, _, outputs = weight.shape
+        all_weights = torch.zeros(m.shape(width))
+        all_weights[:, :inputs, :, :outputs] = weight
+        all_biases = torch.zeros(m.gates, m.shape(width)[3])
+        all_biases[:, :outputs] = bias
+        parts += [all_weights.flatten(), all_biases.flatten()]
+    return torch.cat(parts)
+
+
+def _draw_map(recipe: Recipe, m: Map, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a map of a net's own size: weight (tap, in, gate, out) and bias (gate, out)."""
+    shape = m.shape(recipe.width)
+    fan_in, fan_out = shape[0] * shape[1], shape[3]
+    weight, bias = torch.randn(shape, generator=generator), torch.zeros(shape[2:])
+    if recipe.init == "lecun_uniform":  # the default of torch.nn.Linear
+        bound = 1 / math.sqrt(fan_in)
+        weight = (torch.rand(shape, generator=generator) * 2 - 1) * bound * recipe.init_gain
+        bias = (torch.rand(shape[2:], generator=generator) * 2 - 1) * bound
+    elif recipe.init == "xavier":
+        weight = weight * recipe.init_gain * math.sqrt(2 / (fan_in + fan_out))
+    elif recipe.init == "zero":
+        weight = weight * 0.0
+    elif recipe.init == "constant":
+        weight = torch.full_like(weight, 0.1 * recipe.init_gain)
+    else:
         gain = recipe.init_gain * (_GAIN[recipe.activation] if m.hidden else 1.0)
-        if recipe.init == "lecun_uniform":  # the default of torch.nn.Linear
-            bound = 1 / math.sqrt(fan_in)
-            weight = torch.rand(len(weight), generator=generator) * 2 * bound - bound
-            bias = torch.rand(m.n_out, generator=generator) * 2 * bound - bound
-            weight = weight * recipe.init_gain
-        elif recipe.init == "xavier":
-            weight = weight * recipe.init_gain * math.sqrt(2 / (fan_in + fan_out))
-        elif recipe.init == "zero":
-            weight = weight * 0.0
-        elif recipe.init == "constant":
-            weight = torch.full_like(weight, 0.1 * recipe.init_gain)
+        if recipe.init == "orthogonal":
+            for gate in range(m.gates):
+                flat = torch.linalg.qr(_tall(weight[:, :, gate].flatten(0, 1)))[0]
+                flat = flat if flat.shape[0] == fan_in else flat.T
+                weight[:, :, gate] = (gain * flat).reshape(*shape[:2], fan_out)
         else:
             weight = weight * gain / math.sqrt(fan_in)
-        if recipe.init == "dead" and m.hidden:
-            bias = bias - 3.0 * recipe.init_gain
-        parts += [weight, bias]
-    return torch.cat(parts)
+    if recipe.init == "dead" and m.hidden:
+        bias = bias - 3.0 * recipe.init_gain
+    return weight, bias
+
+
+def _tall(matrix: Tensor) -> Tensor:
+    return matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T

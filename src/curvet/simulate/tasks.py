@@ -1,4 +1,4 @@
-"""Data sets made from a seed: labels by a teacher, clusters, regression, reconstruction, text."""
+"""Data sets made from a seed: labels by a teacher or a rule, clusters, numbers, text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Dataset:
 
 def is_classification(task: Task) -> bool:
     """Tell whether the task's loss is cross-entropy (else mean squared error)."""
-    return task.kind in ("teacher", "clusters", "next_token")
+    return task.kind in ("teacher", "clusters", "parity", "next_token")
 
 
 def sequence_shape(task: Task) -> tuple[int, int]:
@@ -86,13 +86,13 @@ def _labels_by_teacher(
     task: Task, n: int, rng: np.random.Generator
 ) -> tuple[Array, NDArray[np.int64]]:
     x = _inputs(task, n, rng)
-    scores = _teacher(x, task.n_outputs, 0.5 + 2.5 * task.difficulty, rng)
+    scores = _teacher(x, task.n_outputs, 0.3 + 2.7 * task.difficulty, rng)
     return x, _spoil(scores.argmax(1), task, rng)
 
 
 def _clusters(task: Task, n: int, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
     per_class = int(rng.integers(1, 4))
-    spread = 0.6 + 1.2 * task.difficulty
+    spread = 0.25 + 1.5 * task.difficulty
     centres = rng.standard_normal((task.n_outputs, per_class, task.n_inputs))
     y = rng.integers(0, task.n_outputs, n)
     x = centres[y, rng.integers(0, per_class, n)]
@@ -100,9 +100,17 @@ def _clusters(task: Task, n: int, rng: np.random.Generator) -> tuple[Array, NDAr
     return np.asarray(x / x.std(), np.float32), _spoil(y, task, rng)
 
 
+def _parity(task: Task, n: int, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
+    """Whether the product of some inputs is positive: no part of them alone tells anything."""
+    x = rng.choice([-1.0, 1.0], (n, task.n_inputs)) + 0.2 * rng.standard_normal((n, task.n_inputs))
+    chosen = rng.choice(task.n_inputs, 2 if task.difficulty < 0.6 else 3, replace=False)
+    y = (np.prod(np.sign(x[:, chosen]), axis=1) > 0).astype(np.int64)
+    return np.asarray(x, np.float32), _spoil(y, task, rng)
+
+
 def _regression(task: Task, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
     x = _inputs(task, n, rng)
-    y = _teacher(x, task.n_outputs, 0.5 + 2.0 * task.difficulty, rng)
+    y = _teacher(x, task.n_outputs, 0.3 + 2.2 * task.difficulty, rng)
     y = np.asarray(y + task.noise * rng.standard_normal(y.shape), np.float32)
     # A regression's targets come in any unit.
     return x, np.asarray(y * 10 ** rng.uniform(-0.5, 0.7) + rng.normal(0, 0.5), np.float32)
@@ -135,6 +143,7 @@ def _next_token(task: Task, n: int, rng: np.random.Generator) -> tuple[Array, ND
 _MAKERS: dict[TaskKind, Callable[[Task, int, np.random.Generator], tuple[Array, Any]]] = {
     "teacher": _labels_by_teacher,
     "clusters": _clusters,
+    "parity": _parity,
     "regression": _regression,
     "autoencode": _autoencode,
     "next_token": _next_token,

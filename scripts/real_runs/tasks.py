@@ -1,0 +1,190 @@
+"""The tasks: bundled tables and images, text of the standard library, drawn data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from make_demo_runs import docs_text, shapes
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """One task's rows, in random order.
+
+    Parameters
+    ----------
+    x, y, x_val, y_val : array of shape (row, ...)
+        Integer targets are classified, real ones regressed on.
+    n_out : int
+        Classes or symbols, or outputs of a regression.
+    group, group_val : array of shape (row,)
+        What unshuffled data would be sorted by.
+    n_symbols : int
+        Symbols of an integer input; 0 for real inputs.
+    raw_mean, raw_scale : array of shape (feature,)
+        Inputs as they were collected are x * raw_scale + raw_mean.
+    """
+
+    x: Array
+    y: Array
+    x_val: Array
+    y_val: Array
+    n_out: int
+    group: Array
+    group_val: Array
+    n_symbols: int = 0
+    raw_mean: Array | float = 0.0
+    raw_scale: Array | float = 1.0
+
+
+def _cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
+    order = np.random.default_rng(11).permutation(len(x))
+    x, y = x[order], y[order]
+    group = y if group is None else group[order]
+    n = len(x) * 7 // 10
+    return Data(x[:n], y[:n], x[n:], y[n:], n_out, group[:n], group[n:], **rest)
+
+
+def _standard(x: Array) -> tuple[NDArray[np.float32], dict[str, Array]]:
+    mean, scale = x.mean(0), x.std(0) + 1e-9
+    return ((x - mean) / scale).astype(np.float32), {"raw_mean": mean, "raw_scale": scale}
+
+
+def _bundled(name: str, **options: Any) -> tuple[Array, Array]:
+    from sklearn import datasets
+
+    loaded = getattr(datasets, name)(**options)
+    return loaded if isinstance(loaded, tuple) else (loaded.data, loaded.target)
+
+
+def _classes(name: str, **options: Any) -> Data:
+    x, y = _bundled(name, **options)
+    x, raw = _standard(x)
+    return _cut(x, y.astype(np.int64), int(y.max()) + 1, **raw)
+
+
+def _regression(name: str, **options: Any) -> Data:
+    x, y = _bundled(name, **options)
+    x, raw = _standard(x)
+    target, _ = _standard(y[:, None])
+    return _cut(x, target, 1, target[:, 0], **raw)
+
+
+def _spirals() -> Data:
+    rng = np.random.default_rng(1)
+    arm = rng.integers(0, 3, 1500)
+    t = rng.uniform(0.3, 3, 1500)
+    angle = t * 1.5 + arm * 2 * np.pi / 3
+    x = np.stack([t * np.cos(angle), t * np.sin(angle)], 1) + rng.normal(0, 0.08, (1500, 2))
+    return _cut(_standard(x)[0], arm, 3)
+
+
+def _digits(itself: bool) -> Data:
+    x, y = _bundled("load_digits")
+    x = (x / 16).astype(np.float32)
+    if itself:
+        return _cut(x, x, 64, y, raw_scale=16.0)
+    return _cut(x, y.astype(np.int64), 10, raw_scale=16.0)
+
+
+def _shapes() -> Data:
+    x, y = shapes(1700, 12, seed=3)
+    return _cut(x, y, 4, raw_scale=255.0)
+
+
+def _sine() -> Data:
+    """Forecast the next value of a noisy sum of two sines; grouped by the first's period."""
+    rng = np.random.default_rng(2)
+    period = rng.uniform(5, 25, 1600)
+    t = np.arange(21)[None] + rng.uniform(0, 50, (1600, 1))
+    second = 0.5 * np.sin(2 * np.pi * t / rng.uniform(3, 8, (1600, 1)))
+    wave = np.sin(2 * np.pi * t / period[:, None]) + second + rng.normal(0, 0.1, t.shape)
+    wave = wave.astype(np.float32)
+    return _cut(wave[:, :-1, None], wave[:, -1:], 1, period)
+
+
+def _addition() -> Data:
+    """Add the two marked of twelve numbers; grouped by the sum."""
+    rng = np.random.default_rng(3)
+    number = rng.random((2200, 12))
+    mark = np.zeros((2200, 12))
+    mark[np.arange(2200), rng.integers(0, 6, 2200)] = 1
+    mark[np.arange(2200), rng.integers(6, 12, 2200)] = 1
+    total = (number * mark).sum(1, keepdims=True).astype(np.float32) * 2 - 2
+    x = np.stack([number * 2 - 1, mark], 2).astype(np.float32)
+    return _cut(x, total, 1, total[:, 0])
+
+
+def _copy() -> Data:
+    """Repeat five symbols after they have all been seen; grouped by the first symbol."""
+    rng = np.random.default_rng(4)
+    word = rng.integers(1, 7, (2200, 5))
+    blank = np.zeros_like(word)
+    x, y = np.hstack([word, blank]), np.hstack([blank, word])
+    return _cut(x, y, 7, word[:, 0], n_symbols=7)
+
+
+@cache
+def _sources() -> list[str]:
+    import _pydecimal
+    import argparse as prose_like
+    import inspect
+
+    docs = docs_text()
+    return [docs[:60_000], inspect.getsource(prose_like)[:60_000], inspect.getsource(_pydecimal)]
+
+
+def _text() -> Data:
+    """Next character, of documentation and of two modules' source; grouped by source."""
+    symbols = sorted(set("".join(_sources())))
+    code = {c: i for i, c in enumerate(symbols)}
+    rng = np.random.default_rng(5)
+    rows, group = [], []
+    for number, text in enumerate(_sources()):
+        codes = np.array([code[c] for c in text])
+        starts = rng.integers(0, len(codes) - 33, 700)
+        rows.append(codes[starts[:, None] + np.arange(33)])
+        group.append(np.full(700, number))
+    row = np.concatenate(rows)
+    n = len(symbols)
+    return _cut(row[:, :-1], row[:, 1:], n, np.concatenate(group), n_symbols=n)
+
+
+TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
+    "digits": (lambda: _digits(False), ("mlp", "cnn", "resnet")),
+    "wine": (lambda: _classes("load_wine"), ("mlp",)),
+    "breast_cancer": (lambda: _classes("load_breast_cancer"), ("mlp",)),
+    "moons": (lambda: _classes("make_moons", n_samples=1500, noise=0.2, random_state=0), ("mlp",)),
+    "spirals": (_spirals, ("mlp",)),
+    "clusters": (
+        lambda: _classes(
+            "make_classification", n_samples=4000, n_features=20, n_informative=12,
+            n_classes=20, n_clusters_per_class=1, class_sep=2.0, random_state=0,
+        ),
+        ("mlp",),
+    ),
+    "diabetes": (lambda: _regression("load_diabetes", scaled=False), ("mlp",)),
+    "friedman": (
+        lambda: _regression("make_friedman1", n_samples=1500, noise=0.5, random_state=0), ("mlp",),
+    ),
+    "shapes": (_shapes, ("cnn", "resnet")),
+    "digits_again": (lambda: _digits(True), ("autoencoder", "vae")),
+    "sine": (_sine, ("rnn", "transformer")),
+    "addition": (_addition, ("rnn", "transformer")),
+    "copy": (_copy, ("rnn", "transformer")),
+    "text": (_text, ("rnn", "transformer")),
+}  # fmt: skip
+
+
+@cache
+def load(task: str) -> Data:
+    """Load or draw a task's rows."""
+    return TASKS[task][0]()

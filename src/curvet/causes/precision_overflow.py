@@ -1,0 +1,46 @@
+"""Numbers leave the range of half precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import HalfPrecision, Recipe, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Overflow in sums or in scaled gradients, or gradients that underflow to zero."""
+    face = rng.choice(["sums", "scale", "underflow"], p=[0.5, 0.25, 0.25])
+    largest = float(10 ** rng.uniform(0.5, 1.6)) if face == "sums" else float("inf")
+    low, high = {"sums": (0.0, 3.0), "scale": (4.0, 8.0), "underflow": (-6.0, -3.5)}[face]
+    scale = float(10 ** rng.uniform(low, high))
+    return replace(recipe, half=HalfPrecision(largest, scale, bool(rng.random() < 0.5)))
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Loses finite numbers that its twin keeps, or gradients, and stands still above it."""
+    if not trace.finite:
+        return twin.finite and len(trace.loss) > 1 and bool(np.isfinite(trace.loss[0]))
+    skipped = float(np.mean(~np.isfinite(trace.grad_norm))) > 0.03
+    # Gradients that underflow leave no other mark than that nothing is learnt any more.
+    return trace.ends_above(twin, 0.12 if skipped else 0.3)
+
+
+CAUSE = Cause(
+    key="precision_overflow",
+    title="Overflow in half precision",
+    sign="Loss turns NaN or inf within one step without rising before, or stands still while "
+    "gradients are NaN, inf or zero.",
+    remedies=(
+        "Use bfloat16 in place of float16, or float32 for a comparison of 200 steps.",
+        "Use a dynamic loss scale, and unscale gradients before clipping.",
+        "Compute softmax, normalisation and loss in float32.",
+        "Watch the loss scale: one that keeps halving means that steps are skipped.",
+        "Keep epsilons above 1e-5: smaller ones are zero in float16.",
+    ),
+    inject=inject,
+    shows=shows,
+    may_diverge=True,
+)

@@ -1,0 +1,59 @@
+"""A resumed run lost its optimiser, its schedule or its place in the data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Resume, Trace
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Go on from a checkpoint without the moments, the schedule or the data's place."""
+    at = int(rng.uniform(0.3, 0.9) * recipe.n_steps)
+    back = 0 if rng.random() < 0.4 else int(rng.uniform(0, 0.15) * at)
+    lost = [bool(rng.random() < share) for share in (0.7, 0.85, 0.4)]
+    if not any(lost):
+        lost[1] = True
+    schedule = recipe.schedule
+    if lost[1] and schedule in ("constant", "plateau", "restarts"):
+        schedule = rng.choice(["cosine", "linear", "step", "one_cycle"])
+    warmup = max(recipe.warmup, 0.02) if rng.random() < 0.5 else 0.0
+    resume = Resume(max(1, at), back, *lost)
+    return replace(recipe, resume=resume, schedule=schedule, warmup=warmup)
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Jumps away from the level at the checkpoint, or ends above its twin."""
+    at = trace.onset
+    width = max(3, len(trace.loss) // 40)
+    if at < width or at + width > len(trace.loss) or not np.isfinite(trace.loss[:at]).all():
+        return False
+    after = trace.loss[at : at + 4 * width]
+    if not np.isfinite(after).all():
+        return True
+    back = int(trace.step[at - 1] + 1 - trace.step[at])
+    before = trace.loss[max(0, at - back - 2 * width) : max(width, at - back)]
+    level, noise = float(np.median(before)), max(float(np.std(before)), trace.noise)
+    begins = range(0, min(2 * width, len(after)), 2)
+    jump = max(abs(float(np.mean(after[i : i + width])) - level) for i in begins)
+    sure = 4 * noise / np.sqrt(width)
+    return bool(jump > max(sure, 0.08 * max(twin.drop, 0.0)))
+
+
+CAUSE = Cause(
+    key="resume_state_lost",
+    title="State lost on resume",
+    sign="A jump, or another slope, where the run resumed; the learning rate may start anew.",
+    remedies=(
+        "Save and load optimiser, schedule, scaler and random state with the weights.",
+        "Skip the batches that were seen before the checkpoint.",
+        "Compare the loss of the first batches after resuming with those before.",
+        "Resume from the last checkpoint before the jump, with its state.",
+    ),
+    inject=inject,
+    shows=shows,
+    may_diverge=True,
+)

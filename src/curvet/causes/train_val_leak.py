@@ -1,0 +1,50 @@
+"""Validation samples are among the training samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..recipe import Recipe, Trace, Validation
+from .base import Cause
+
+
+def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
+    """Validate a net that learns by heart mostly on what it was trained on."""
+    few = int(np.exp(rng.uniform(np.log(40), np.log(1500))))
+    return replace(
+        recipe,
+        n_train=max(min(few, recipe.n_train), recipe.batch_size),
+        validation=Validation(leaked=float(rng.uniform(0.5, 1.0))),
+        width=max(recipe.width, 32),
+        weight_decay=0.0,
+        dropout=0.0,
+        input_noise=0.0,
+        label_smoothing=0.0,
+        order="shuffled",
+    )
+
+
+def shows(trace: Trace, twin: Trace) -> bool:
+    """Ask for a validation loss that is too good: far below the twin's, close to training."""
+    if not trace.finite or len(trace.val) < 2 or not np.isfinite(trace.val_end):
+        return False
+    margin = 0.1 * max(twin.drop, 1e-12)
+    close = trace.val_end < trace.end + 0.25 * max(trace.drop, 1e-12)
+    return close and trace.val_end < twin.val_end - margin
+
+
+CAUSE = Cause(
+    key="train_val_leak",
+    title="Validation data leak into training",
+    sign="Validation follows training down to a loss that is too good to be true; no gap opens.",
+    remedies=(
+        "Look for the same samples, or near copies, in both sets (hash them).",
+        "Split by person, document or time before augmenting or oversampling.",
+        "Fit preprocessing on the training set alone.",
+        "Evaluate once on data collected later.",
+    ),
+    inject=inject,
+    shows=shows,
+)
