@@ -119,7 +119,7 @@ def penalty(recipe: Recipe, net: nn.Module) -> float:
 def make_optimiser(recipe: Recipe, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     lr, decay, kind = recipe.lr, recipe.weight_decay, recipe.optimiser
     if kind in ("sgd", "nesterov"):
-        nesterov = kind == "nesterov"
+        nesterov = kind == "nesterov" and recipe.momentum > 0  # the same without momentum
         return torch.optim.SGD(
             parameters, lr, recipe.momentum, weight_decay=decay, nesterov=nesterov
         )
