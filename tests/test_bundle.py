@@ -16,6 +16,7 @@ from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
 from curvet.calibrate import Calibration
 from curvet.causes import CAUSES
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
+from curvet.classifiers.nets import NetTraining
 from curvet.errors import BundleError
 from curvet.predictor import Predictor, make_inputs
 from curvet.roles import Channels
@@ -50,8 +51,8 @@ def make_bundle(folder: Path) -> None:
     y = np.arange(len(inputs)) % len(CAUSES)
     classifiers: Sequence[Any] = [
         Tabular(iterations=3, min_leaf=3, leaves=6),
-        Mlp(epochs=2, members=1),
-        Cnn(epochs=2, members=1),
+        Mlp(training=NetTraining(2, 2e-3, 1)),
+        Cnn(training=NetTraining(2, 3e-3, 1)),
     ]
     for classifier in classifiers:
         classifier.fit(inputs, y, np.ones(len(y)), len(CAUSES), 0, lambda done, total: None)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from curvet.classifiers import CLASSIFIERS, Classifier, Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.base import columns_of, rows_of, without
+from curvet.classifiers.nets import NetTraining
 from curvet.features import FEATURES, channel_of
 from curvet.predictor import make_inputs
 from curvet.roles import Channels
@@ -23,8 +24,8 @@ from . import naive
 
 MAKE: dict[str, Callable[[], Classifier]] = {
     "tabular": lambda: Tabular(iterations=6, min_leaf=3, leaves=6),
-    "mlp": lambda: Mlp(epochs=10, batch_size=16, members=2),
-    "cnn": lambda: Cnn(epochs=10, batch_size=16),
+    "mlp": lambda: Mlp(training=NetTraining(10, 2e-3, 2, batch_size=16)),
+    "cnn": lambda: Cnn(training=NetTraining(10, 3e-3, 1, batch_size=16)),
 }
 """Small ones of each kind."""
 
@@ -257,7 +258,8 @@ def test_the_rows_and_columns_of_a_channel() -> None:
 
 
 def test_the_net_drops_channels_at_its_rates() -> None:
-    from curvet.classifiers.cnn import DROP, _drop_channels
+    from curvet.classifiers.cnn import _drop_channels
+    from curvet.classifiers.nets import DROP
 
     image = torch.ones(4000, len(IMAGE_CHANNELS), 2)
     dropped = _drop_channels(image, torch.Generator().manual_seed(0))

@@ -16,6 +16,7 @@ import curvet.train
 from curvet.bundle import load_bundle
 from curvet.causes import CAUSES
 from curvet.classifiers import Cnn, Mlp, Tabular
+from curvet.classifiers.nets import NetTraining
 from curvet.errors import CorpusError
 from curvet.evaluate import VIEWS, evaluate
 from curvet.labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
@@ -93,8 +94,8 @@ def labelled(small_corpus: Path) -> Labelled:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the classifiers small: seconds in place of an hour."""
     tabular = partial(Tabular, iterations=4, min_leaf=4, leaves=6, n_features=60)
-    cnn = partial(Cnn, epochs=1, members=1)
-    mlp = partial(Mlp, epochs=2, members=1, hidden=32)
+    cnn = partial(Cnn, training=NetTraining(1, 3e-3, 1))
+    mlp = partial(Mlp, training=NetTraining(2, 2e-3, 1), hidden=32)
     monkeypatch.setattr(curvet.train, "CLASSIFIERS", (tabular, mlp, cnn))
     monkeypatch.setattr(curvet.train, "Tabular", tabular)
     monkeypatch.setattr(curvet.train, "Mlp", mlp)

@@ -15,7 +15,7 @@ from .calibrate import Calibration, conformal_quantile, fit_combination
 from .causes import CAUSES
 from .classifiers import CLASSIFIERS, Classifier, Inputs, Mlp, Tabular, predict_raw
 from .classifiers.base import without
-from .classifiers.cnn import DROP
+from .classifiers.nets import DROP
 from .errors import CorpusError
 from .evaluate import score_views
 from .labelled import PRIOR, Labelled, corpus_seed, load_labelled, split

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from .robust import running_median
+from .robust import noise_level, running_median
 from .roles import Channels
 from .run import Curve
 
@@ -145,9 +145,9 @@ def measure_traits(
         return found
     with np.errstate(all="ignore"):
         finite = np.isfinite(loss)
-        smooth = running_median(ratio, len(ratio) // 20 + 3)
+        smooth = _smooth(ratio)
         found |= _levels(loss[finite], start)
-        found |= {f"loss_{k}": v for k, v in _curve(ratio).items()}
+        found |= {f"loss_{k}": v for k, v in _curve(ratio, smooth).items()}
         found |= _decay(np.clip(10.0**ratio, 0, 20))
         found |= _fallen(smooth)
         found |= _jump(ratio)
@@ -173,15 +173,18 @@ def _levels(value: Array, start: float) -> dict[str, float]:
     }
 
 
-def _curve(y: Array) -> dict[str, float]:
+def _smooth(y: Array) -> Array:
+    return running_median(y, len(y) // 20 + 3)
+
+
+def _curve(y: Array, smooth: Array) -> dict[str, float]:
     """Measure noise, spikes, periods and the final slope of one logarithmic curve, (n,)."""
     n = len(y)
     if n < 6:
         return {}
-    smooth = running_median(y, n // 20 + 3)
     residual, change = y - smooth, np.diff(y)
     third = max(2, n // 3)
-    noise = 1.4826 * _spread(change) / np.sqrt(2)
+    noise = noise_level(change) / np.sqrt(2)
     early, late = _log(_spread(change[:third])), _log(_spread(change[-third:]))
     drop = max(y[0], smooth[: max(1, n // 30)].max()) - smooth.min()
     q01, q05, q25, q50, q75, q95, q99 = np.quantile(
@@ -319,7 +322,8 @@ def _grad_norm(norm: Array, loss: Array, ratio: Array) -> dict[str, float]:
     if n < 4:
         return {}
     start, middle, end = np.median(y[:few]), np.median(y), np.median(y[-few:])
-    found = _curve(y) | {
+    smooth = _smooth(y)
+    found = _curve(y, smooth) | {
         "start": start,
         "end": end,
         "change": end - start,
@@ -334,8 +338,7 @@ def _grad_norm(norm: Array, loss: Array, ratio: Array) -> dict[str, float]:
         for name, at in (("start", 0), ("middle", n // 2), ("end", n - few)):
             value = np.median(per_loss[at : at + few])
             found[f"per_loss_{name}"] = np.clip(value, -12, 12)
-        width = n // 20 + 3
-        rest, other_rest = y - running_median(y, width), other - running_median(other, width)
+        rest, other_rest = y - smooth, other - _smooth(other)
         if other.std() > 1e-6:
             found["loss_slope"] = np.clip(_slope(other, y), -10, 10)
             found["loss_correlation"] = _correlation(other, y)
@@ -349,7 +352,7 @@ def _grad_norm(norm: Array, loss: Array, ratio: Array) -> dict[str, float]:
 def _validation(y: Array, below: Array, loss_noise: float) -> dict[str, float]:
     """Set validation beside the smoothed training loss at the same times, both (m,)."""
     m, gap = len(y), y - below
-    noise = 1.4826 * _spread(np.diff(y)) / np.sqrt(2)
+    noise = noise_level(np.diff(y)) / np.sqrt(2)
     rise = np.median(y[-max(1, m // 10) :]) - y.min()
     level, level_below = 10.0**y, 10.0**below
     early, late = gap[: max(1, m // 5)].mean(), gap[-max(1, m // 3) :].mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..standardise import OPTIONAL
 from .base import Inputs, columns_of
-from .cnn import DROP
+from .nets import DROP, NetTraining, load_nets, mean_probability, save_nets
 
 if TYPE_CHECKING:
     import torch
 
+_TRAINING = NetTraining(epochs=30, lr=2e-3, members=3)
 _SHARES = np.linspace(0.005, 0.995, 64)
 
 
@@ -29,22 +30,17 @@ class Mlp:
     ----------
     hidden : int
         Units of each layer.
-    epochs, batch_size, lr, weight_decay, dropout, input_dropout, label_smoothing
-        Settings of the training with AdamW and a one-cycle rate.
-    members : int
-        Nets of different seeds whose probabilities are averaged.
+    dropout, input_dropout : float
+        Of hidden units, of features.
+    training : NetTraining
+        Its settings.
     """
 
     name: str = "mlp"
     hidden: int = 256
-    epochs: int = 30
-    batch_size: int = 128
-    lr: float = 2e-3
-    weight_decay: float = 0.02
     dropout: float = 0.3
     input_dropout: float = 0.1
-    label_smoothing: float = 0.05
-    members: int = 3
+    training: NetTraining = _TRAINING
     knots_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     scores_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     nets_: list[Any] = field(default_factory=list)
@@ -63,60 +59,21 @@ class Mlp:
 
         self.knots_, self.scores_ = _fit_scores(inputs.table)
         x = self._prepare(inputs.table)
-        total = self.epochs * self.members
-        self.nets_ = []
-        for member in range(self.members):
-
-            def advance(epoch: int, before: int = member * self.epochs) -> None:
-                progress(before + epoch, total)
-
-            with torch.random.fork_rng():  # the caller's random state is not ours
-                self.nets_.append(self._fit_one(x, y, weight, n_causes, seed + member, advance))
-        return self
-
-    def _fit_one(
-        self,
-        x: NDArray[np.float32],
-        y: NDArray[np.int64],
-        weight: NDArray[np.float64],
-        n_causes: int,
-        seed: int,
-        progress: Callable[[int], None],
-    ) -> torch.nn.Module:
-        import torch
-
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        torch.manual_seed(seed)
-        net = self._make(x.shape[1], n_causes).to(device)
-        table, target = torch.from_numpy(x), torch.from_numpy(y)
-        importance = torch.from_numpy(weight.astype(np.float32))
-        steps = self.epochs * (len(y) // self.batch_size + 1)
-        optimiser = torch.optim.AdamW(net.parameters(), self.lr, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, total_steps=steps + 1)
-        loss_of = torch.nn.CrossEntropyLoss(reduction="none", label_smoothing=self.label_smoothing)
-        generator = torch.Generator().manual_seed(seed)
         keep = torch.ones(len(OPTIONAL), x.shape[1])
         for row, channel in enumerate(OPTIONAL):
             keep[row, columns_of(channel)] = 0.0
             keep[row, x.shape[1] - len(OPTIONAL) + row] = 0.0
         share = torch.tensor([DROP[channel] for channel in OPTIONAL])
-        for epoch in range(self.epochs):
-            net.train()
-            order = torch.randperm(len(y), generator=generator)
-            for rows in torch.split(order, self.batch_size):
-                if len(rows) < 2:
-                    continue  # batch normalisation needs two
-                gone = torch.rand(len(rows), len(OPTIONAL), generator=generator) < share
-                seen = torch.where(gone[:, :, None], keep, 1.0).prod(1)
-                batch = (table[rows] * seen).to(device)
-                loss = loss_of(net(batch), target[rows].to(device)) * importance[rows].to(device)
-                optimiser.zero_grad()
-                loss.mean().backward()
-                torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-                optimiser.step()
-                schedule.step()
-            progress(epoch + 1)
-        return net.eval().cpu()
+
+        def dropped(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+            gone = torch.rand(len(rows), len(OPTIONAL), generator=generator) < share
+            return rows * torch.where(gone[:, :, None], keep, 1.0).prod(1)
+
+        def make() -> torch.nn.Module:
+            return self._make(x.shape[1], n_causes)
+
+        self.nets_ = self.training.fit(make, x, dropped, y, weight, seed, progress)
+        return self
 
     def _make(self, n_inputs: int, n_causes: int) -> torch.nn.Module:
         from torch import nn
@@ -142,46 +99,22 @@ class Mlp:
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        import torch
-
-        x = torch.from_numpy(self._prepare(inputs.table))
-        with torch.inference_mode():
-            p = torch.stack([net(x).double().softmax(1) for net in self.nets_]).mean(0)
-        return np.asarray(p.numpy())
+        return mean_probability(self.nets_, self._prepare(inputs.table))
 
     def save(self, folder: Path) -> None:
         """Write ``mlp.safetensors``."""
-        import torch
-        from safetensors.torch import save_file
-
-        tensors = {
-            f"{member}.{key}": value.contiguous()
-            for member, net in enumerate(self.nets_)
-            for key, value in net.state_dict().items()
-        }
-        tensors["knots"] = torch.from_numpy(self.knots_)
-        tensors["scores"] = torch.from_numpy(self.scores_)
-        save_file(tensors, folder / f"{self.name}.safetensors")
+        more = {"knots": self.knots_, "scores": self.scores_}
+        save_nets(folder / f"{self.name}.safetensors", self.nets_, more)
 
     def load(self, folder: Path) -> Self:
         """Read ``mlp.safetensors``."""
-        from safetensors.torch import load_file
 
-        tensors = load_file(folder / f"{self.name}.safetensors")
-        self.knots_ = tensors.pop("knots").numpy()
-        self.scores_ = tensors.pop("scores").numpy()
-        self.nets_ = []
-        for member in sorted({int(key.split(".")[0]) for key in tensors}):
-            own = {
-                key.split(".", 1)[1]: value
-                for key, value in tensors.items()
-                if key.startswith(f"{member}.")
-            }
-            matrices = [value for value in own.values() if value.ndim == 2]
-            self.hidden = matrices[0].shape[0]
-            net = self._make(matrices[0].shape[1], matrices[-1].shape[0])
-            net.load_state_dict(own)
-            self.nets_.append(net.eval())
+        def make(shapes: Sequence[tuple[int, ...]]) -> torch.nn.Module:
+            self.hidden = shapes[0][0]
+            return self._make(shapes[0][1], shapes[-1][0])
+
+        path = folder / f"{self.name}.safetensors"
+        self.nets_, (self.knots_, self.scores_) = load_nets(path, make, ("knots", "scores"))
         return self
 
 
