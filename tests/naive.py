@@ -227,11 +227,13 @@ def batches(recipe: Recipe, data: Dataset) -> Iterator[tuple[Tensor, Tensor]]:
         shards = np.array_split(by_target, min(n, 8))
         by_target = np.concatenate([shards[i] for i in rng.permutation(len(shards))])
     rows: list[int] = []
+    whole = n - n % size if n >= size else n  # as a DataLoader with drop_last
     while len(rows) < recipe.n_steps * size:
         if recipe.order == "shuffled":
-            rows += rng.permutation(n).tolist()
+            epoch = rng.permutation(n)
         else:
-            rows += (rng.integers(0, n, n) if recipe.order == "replacement" else by_target).tolist()
+            epoch = rng.integers(0, n, whole) if recipe.order == "replacement" else by_target
+        rows += epoch[:whole].tolist()
     wrong = rng.random(n) < recipe.label_noise
     owner = np.arange(n)
     owner[wrong] = rng.integers(0, n, wrong.sum())

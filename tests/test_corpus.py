@@ -234,11 +234,11 @@ def test_no_more_runs_than_asked_for(styled: bool, tmp_path: Path) -> None:
 
 def test_what_is_logged_has_done_its_harm(tmp_path: Path) -> None:
     late = FALLING.copy()
-    late[90] = 9.0
+    late[60] = 9.0
     bad = training_of("bad_data_batch", late)
-    bad = replace(bad, trace=replace(bad.trace, onset=90))
+    bad = replace(bad, trace=replace(bad.trace, onset=60))
     healthy = training_of("healthy", FALLING)
-    write_corpus(tmp_path, [healthy, *[bad] * 100], runs=101)
+    write_corpus(tmp_path, [healthy, *[bad] * 300], runs=301)
     found = [e for e in read_corpus(tmp_path) if e.cause == "bad_data_batch" and e.style == "step"]
     curves = [example.run.curves["loss"] for example in found]
     whole = [c for c in curves if np.array_equal(c.step, np.arange(len(c)))]

@@ -327,10 +327,15 @@ class Trace:
 
     @property
     def val_rise(self) -> float:
-        """How far the validation loss ends above its minimum, as a share of the minimum."""
+        """How far the validation loss ends above its minimum.
+
+        As a share of the minimum, or of the whole fall to it where that is more: twice almost
+        nothing is almost nothing.
+        """
         if len(self.val) == 0 or not np.isfinite(self.val).all():
             return np.inf
-        return (self.val_end - float(self.val.min())) / max(abs(float(self.val.min())), 1e-12)
+        least = float(self.val.min())
+        return (self.val_end - least) / max(abs(least), float(self.val[0]) - least, 1e-12)
 
     @property
     def noise(self) -> float:

@@ -19,9 +19,13 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 
 
 def shows(trace: Trace, twin: Trace) -> bool:
-    """Falls smoothly, but ends well above its twin for want of updates."""
-    calm = trace.finite and trace.peak < 2 * abs(trace.start)
-    return calm and trace.noise <= twin.noise and trace.ends_above(twin, 0.15)
+    """Ask for an end well above the twin's for want of updates: smooth, and still falling."""
+    calm = trace.finite and trace.peak < 2 * abs(trace.start) and trace.noise <= twin.noise
+    if not calm or not trace.ends_above(twin, 0.15):
+        return False
+    middle = len(trace.loss) // 2
+    level = float(np.median(trace.loss[middle : middle + max(1, len(trace.loss) // 10)]))
+    return level - trace.end > 0.1 * trace.drop
 
 
 CAUSE = Cause(

@@ -20,7 +20,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         activation="relu" if recipe.activation == "sigmoid" else recipe.activation,
         depth=recipe.at_least(int(rng.choice([3, 6, 10]))),
         init=rng.choice(["he", "xavier"]),
-        init_gain=float(rng.uniform(1.3, 2.8)),
+        init_gain=float(10 ** rng.uniform(0.1, 0.7)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..recipe import Recipe, Trace
+from ..robust import running_median
 from .base import Cause
 
 
@@ -14,19 +15,27 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
     """Draw a neighbour that a careful person might also have chosen."""
     return replace(
         recipe,
-        lr=recipe.lr * 10 ** rng.uniform(-0.3, 0.15),
-        schedule=rng.choice([recipe.schedule, "cosine", "restarts", "step", "linear", "plateau"]),
+        lr=recipe.lr * 10 ** rng.uniform(-0.9, 0.3),
+        schedule=recipe.schedule
+        if rng.random() < 0.7
+        else rng.choice(["constant", "cosine", "restarts", "step", "linear", "plateau"]),
         weight_decay=recipe.weight_decay * 10 ** rng.uniform(-1, 0.3),
         seed=int(rng.integers(2**62)),
     )
 
 
 def shows(trace: Trace, twin: Trace) -> bool:
-    """Learns, stays finite, ends near its twin, and validation hardly rises."""
-    learns = trace.finite and trace.drop > max(0.08 * abs(trace.start), 2.5 * trace.noise)
-    near = trace.end <= twin.end + 0.06 * twin.drop
-    calm = trace.peak <= trace.start + 1.0 * trace.drop
-    return bool(learns and near and calm and trace.val_rise <= 0.06)
+    """Learns, stays finite, ends near its twin; validation follows and hardly rises.
+
+    Small batches may be noisy: what counts is the level of some steps.
+    """
+    if not trace.finite or trace.drop <= max(0.08 * abs(trace.start), 1.5 * trace.noise):
+        return False
+    near = trace.end <= twin.end + 0.1 * twin.drop
+    level = running_median(trace.loss, len(trace.loss) // 20 + 5)
+    calm = float(level.max()) <= trace.start + trace.drop
+    follows = trace.val_rise <= 0.08 and trace.val_end <= trace.end + 0.4 * trace.drop
+    return bool(near and calm and follows)
 
 
 CAUSE = Cause(

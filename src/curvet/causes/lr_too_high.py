@@ -11,8 +11,8 @@ from .base import Cause
 
 
 def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
-    """Raise the rate by a factor of 3 to 3,000."""
-    return replace(recipe, lr=recipe.lr * 10 ** rng.uniform(0.5, 3.5))
+    """Raise the rate by a factor of 3 to 100,000, mostly by less than 30."""
+    return replace(recipe, lr=recipe.lr * 10 ** (0.5 + 4.5 * rng.beta(1, 3)))
 
 
 def shows(trace: Trace, twin: Trace) -> bool:

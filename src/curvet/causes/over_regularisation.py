@@ -20,7 +20,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         strength = 10 ** rng.uniform(-2.2, 0.0)
         # Decoupled decay acts through the rate; only rate times decay counts.
         decay = strength / max(recipe.lr, 1e-6) / 10 if recipe.optimiser == "adamw" else strength
-        out = replace(out, weight_decay=decay, penalty_in_loss=bool(rng.random() < 0.3))
+        out = replace(out, weight_decay=decay, penalty_in_loss=bool(rng.random() < 0.5))
     if face in ("dropout", "both"):
         out = replace(out, dropout=float(rng.uniform(max(0.5, 1.3 * recipe.dropout), 0.95)))
     if face == "smoothing":

@@ -22,7 +22,9 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 def shows(trace: Trace, twin: Trace) -> bool:
     """Loses finite numbers that its twin keeps, or gradients, and stands still above it."""
     if not trace.finite:
-        return twin.finite and len(trace.loss) > 1 and bool(np.isfinite(trace.loss[0]))
+        # What is lost at once tells nobody why.
+        first = int(np.argmin(np.isfinite(trace.loss)))
+        return twin.finite and first >= max(5, len(trace.loss) // 50)
     skipped = float(np.mean(~np.isfinite(trace.grad_norm))) > 0.03
     # Gradients that underflow leave no other mark than that nothing is learnt any more.
     return trace.ends_above(twin, 0.12 if skipped else 0.3)

@@ -22,14 +22,20 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
         schedule = rng.choice(["cosine", "linear", "step", "one_cycle"])
     warmup = max(recipe.warmup, 0.02) if rng.random() < 0.5 else 0.0
     resume = Resume(max(1, at), back, *lost)
-    return replace(recipe, resume=resume, schedule=schedule, warmup=warmup)
+    # At a slow rate nothing would be lost with the state.
+    fast = 10 ** rng.uniform(0, 0.7)
+    return replace(
+        recipe, lr=recipe.lr * fast, resume=resume, schedule=schedule, warmup=warmup, clip=np.inf
+    )
 
 
 def shows(trace: Trace, twin: Trace) -> bool:
-    """Jumps away from the level at the checkpoint, or ends above its twin."""
+    """Sound until the checkpoint, where it jumps away from its level."""
     at = trace.onset
     width = max(3, len(trace.loss) // 40)
     if at < width or at + width > len(trace.loss) or not np.isfinite(trace.loss[:at]).all():
+        return False
+    if trace.until(at).end > twin.until(at).end + 0.15 * max(twin.drop, 0.0):
         return False
     after = trace.loss[at : at + 4 * width]
     if not np.isfinite(after).all():
@@ -38,9 +44,9 @@ def shows(trace: Trace, twin: Trace) -> bool:
     before = trace.loss[max(0, at - back - 2 * width) : max(width, at - back)]
     level, noise = float(np.median(before)), max(float(np.std(before)), trace.noise)
     begins = range(0, min(2 * width, len(after)), 2)
-    jump = max(abs(float(np.mean(after[i : i + width])) - level) for i in begins)
-    sure = 4 * noise / np.sqrt(width)
-    return bool(jump > max(sure, 0.08 * max(twin.drop, 0.0)))
+    jump = max(abs(float(np.median(after[i : i + width])) - level) for i in begins)
+    sure = 5 * noise / np.sqrt(width)
+    return bool(jump > max(sure, 0.05 * max(twin.drop, 0.0)))
 
 
 CAUSE = Cause(

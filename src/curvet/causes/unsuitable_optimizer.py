@@ -14,10 +14,10 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
     """Keep far too much momentum, leave the adaptive rates out, or let Adagrad starve."""
     face = rng.choice(["momentum", "plain", "starving"], p=[0.4, 0.35, 0.25])
     if face == "plain":
-        rate = float(10 ** rng.uniform(-2.7, -0.7))
+        rate = float(10 ** rng.uniform(-2.0, 0.0))
         return replace(recipe, optimiser="sgd", momentum=0.0, lr=rate, weight_decay=0.0)
     if face == "starving":
-        rate = float(10 ** rng.uniform(-3.0, -1.5))
+        rate = float(10 ** rng.uniform(-2.8, -1.2))
         return replace(recipe, optimiser="adagrad", lr=rate, weight_decay=0.0)
     momentum = float(1 - 10 ** rng.uniform(-3.0, -1.7))
     keeps = recipe.optimiser in ("sgd", "nesterov", "adam", "adamw")

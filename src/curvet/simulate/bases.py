@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..recipe import Norm, Recipe, Task, TaskKind
+from ..recipe import Norm, Recipe, Task, TaskKind, Unnormalised
 from .population import train_population
 
-BASES_PER_ROUND = 5
+BASES_PER_ROUND = 8
 
 _DEPTHS: dict[str, tuple[Sequence[int], None, bool, Sequence[float]]] = {
     "mlp": (
@@ -44,17 +44,19 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
     depth = int(rng.choice(*_DEPTHS[net]))
     if net == "mlp":
         n_steps = int(np.exp(rng.uniform(np.log(60), np.log(2000))))
-        batch = int(rng.choice((4, 8, 16, 32, 64, 128), p=(0.06, 0.14, 0.24, 0.34, 0.16, 0.06)))
+        batch = int(rng.choice((4, 8, 16, 32, 64, 128), p=(0.04, 0.08, 0.17, 0.31, 0.26, 0.14)))
     else:
         # Sequences cost several times as much a step: shorter runs on smaller batches.
         n_steps = int(np.exp(rng.uniform(np.log(60), np.log(700))))
-        batch = int(rng.choice((4, 8, 16, 32), p=(0.1, 0.35, 0.42, 0.13)))
-    n_steps = min(n_steps, 40_000 // batch)
+        batch = int(rng.choice((4, 8, 16, 32), p=(0.08, 0.25, 0.42, 0.25)))
+    n_steps = min(n_steps, 64_000 // batch)
     if net == "mlp" and depth < 4 and rng.random() < 0.02:  # a long one, which must be cheap
         n_steps, batch = int(np.exp(rng.uniform(np.log(2000), np.log(50000)))), 4
     norm = rng.choice(["none", "layer", "batch"], p=[0.5, 0.25, 0.25])
-    epochs = np.exp(rng.uniform(np.log(0.8), np.log(35)))
-    pool = int(np.clip(n_steps * batch / epochs, 600, 2048 if kind == "autoencode" else 12000))
+    # One pass or a few, as language models see their data; mostly many.
+    fewest, most = (0.8, 5) if rng.random() < 0.2 else (5, 60)
+    epochs = np.exp(rng.uniform(np.log(fewest), np.log(most)))
+    pool = int(np.clip(n_steps * batch / epochs, 250, 2048 if kind == "autoencode" else 12000))
     optimiser = rng.choice(
         ["sgd", "nesterov", "rmsprop", "adam", "adamw", "adagrad"],
         p=[0.27, 0.08, 0.08, 0.34, 0.18, 0.05],
@@ -75,7 +77,7 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
         lr=1e-3,
         momentum=0.9,
         schedule="constant",
-        dropout=float(rng.choice([0.0, 0.1, 0.2, 0.35, 0.5], p=[0.6, 0.12, 0.12, 0.08, 0.08])),
+        dropout=float(rng.choice([0.0, 0.1, 0.2, 0.35, 0.5], p=[0.76, 0.14, 0.06, 0.02, 0.02])),
         batch_size=batch,
         accumulation=int(rng.choice([1, 2, 4], p=[0.92, 0.05, 0.03])),
         n_steps=n_steps,
@@ -91,7 +93,8 @@ def _draw_shape(net: str, rng: np.random.Generator) -> tuple[TaskKind, int, int]
         ["teacher", "clusters", "parity", "regression", "autoencode", "next_token"],
         p=[0.24, 0.24, 0.03, 0.22, 0.12, 0.15],
     )
-    n_inputs = int(rng.choice([6, 12, 24, 40]))
+    few = net == "mlp" and kind in ("teacher", "clusters", "regression") and rng.random() < 0.3
+    n_inputs = int(rng.choice([1, 2, 3] if few else [6, 12, 24, 40]))
     if kind == "next_token":
         tokens = int(rng.choice([6, 12, 20]))
         return kind, tokens * (3 if net == "mlp" else int(rng.choice([6, 8, 12]))), tokens
@@ -101,8 +104,8 @@ def _draw_shape(net: str, rng: np.random.Generator) -> tuple[TaskKind, int, int]
         return kind, min(n_inputs, 12), 2
     if kind == "autoencode":
         return kind, n_inputs, n_inputs
-    classes = rng.choice([2, 3, 5, 10, 20, 50], p=[0.25, 0.1, 0.15, 0.3, 0.1, 0.1])
-    return kind, n_inputs, int(classes)
+    classes = int(rng.choice([2, 3, 5, 10, 20, 50], p=[0.25, 0.1, 0.15, 0.3, 0.1, 0.1]))
+    return kind, n_inputs, min(classes, 3) if few else classes
 
 
 def _activations(net: str, depth: int) -> Sequence[float]:
@@ -115,31 +118,45 @@ def _activations(net: str, depth: int) -> Sequence[float]:
 
 
 def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
-    """Give a base its own data, schedule and regularisation."""
+    """Give a base its own data, schedule and regularisation.
+
+    Three in ten have few samples that are easy to learn, as many real data sets have: seen again
+    and again, and learnt to a loss near zero, which validation follows.
+    """
     sgd = shared.optimiser in ("sgd", "nesterov")
+    pool, small = shared.task.n_pool, rng.random() < 0.3
+    if small:
+        least = max(60, shared.batch_size)
+        pool = int(np.exp(rng.uniform(np.log(least), np.log(max(pool, 2 * least)))))
+    # Mostly easy: real tasks that are kept are learnt, by validation too.
+    difficulty = rng.uniform(0, 0.3) if small else rng.uniform(0, 1) ** 2
+    # Mostly little: where much of a healthy loss cannot be learnt, no harm can be told.
+    noise = rng.choice([0.0, rng.uniform(0, 0.1), rng.uniform(0, 0.3)], p=[0.6, 0.3, 0.1])
     return replace(
         shared,
         task=replace(
             shared.task,
-            # Mostly easy: real tasks that are kept are learnt, by validation too.
-            difficulty=float(rng.uniform(0, 1) ** 1.7),
-            # Mostly little: where much of a healthy loss cannot be learnt, no harm can be told.
-            noise=float(
-                rng.choice([0.0, rng.uniform(0, 0.1), rng.uniform(0, 0.3)], p=[0.5, 0.35, 0.15])
-            ),
+            n_pool=min(pool, shared.task.n_pool),
+            difficulty=float(difficulty),
+            noise=0.0 if small else float(noise),
             seed=int(rng.integers(2**62)),
         ),
+        n_train=min(pool, shared.task.n_pool),
+        # Centred inputs of unit variance, or, for some, numbers from about 0 to 1.
+        unnormalised=Unnormalised(float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.2, 0.6)), 0.0)
+        if rng.random() < 0.25 and shared.task.kind != "next_token"
+        else None,
         momentum=float(rng.choice([0.0, 0.9])) if sgd else 0.9,
         schedule=rng.choice(
             ["constant", "cosine", "linear", "step", "restarts", "one_cycle", "plateau"],
-            p=[0.4, 0.19, 0.09, 0.11, 0.07, 0.07, 0.07],
+            p=[0.46, 0.18, 0.1, 0.09, 0.06, 0.06, 0.05],
         ),
         warmup=float(rng.choice([0.0, rng.uniform(0.01, 0.15)])),
         clip=float(rng.choice([np.inf, np.inf, 1.0, 5.0])),
         weight_decay=float(rng.choice([0.0, 10 ** rng.uniform(-6, -2.5)])),
-        label_smoothing=float(rng.choice([0.0, 0.0, 0.0, 0.0, 0.1])),
-        penalty_in_loss=bool(rng.random() < 0.3),
-        input_noise=float(rng.choice([0.0, rng.uniform(0.05, 0.5)], p=[0.8, 0.2])),
+        label_smoothing=float(rng.choice([0.0, 0.1], p=[0.92, 0.08])),
+        penalty_in_loss=bool(rng.random() < 0.15),
+        input_noise=float(rng.choice([0.0, rng.uniform(0.02, 0.3)], p=[0.88, 0.12])),
         order=rng.choice(["shuffled", "replacement"], p=[0.8, 0.2]),
     )
 
@@ -160,6 +177,6 @@ def tune(bases: Sequence[Recipe], rng: np.random.Generator, device: str) -> list
     ends = np.array([t.end for t in train_population(pilots, device)]).reshape(len(bases), -1)
     best = rates[ends.argmin(1)]
     return [
-        replace(base, lr=float(rate * 10 ** rng.uniform(-0.5, 0.05)))
+        replace(base, lr=float(rate * 10 ** rng.uniform(-0.6, 0.05)))
         for base, rate in zip(bases, best, strict=True)
     ]

@@ -164,14 +164,15 @@ def _plan_batches(
         shards = np.array_split(by_target, min(size, 8))
         by_target = np.concatenate([shards[i] for i in rng.permutation(len(shards))])
     need, rows = n * batch, []
+    whole = size - size % batch if size >= batch else size  # as a DataLoader with drop_last
     while need > 0:
         if recipe.order == "shuffled":
-            rows.append(rng.permutation(size))
+            rows.append(rng.permutation(size)[:whole])
         elif recipe.order == "replacement":
-            rows.append(rng.integers(0, size, size))
+            rows.append(rng.integers(0, size, whole))
         else:
-            rows.append(by_target)
-        need -= size
+            rows.append(by_target[:whole])
+        need -= len(rows[-1])
     sample = np.concatenate(rows)[: n * batch].reshape(n, batch)
     if recipe.resume is not None:
         at, begin = recipe.resume.at, 0

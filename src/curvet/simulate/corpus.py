@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -40,31 +40,32 @@ from .loggers import Logger, draw_length, draw_logger, in_other_unit, log
 from .population import train_population
 
 CORPUS_FORMAT = 2
+Job = tuple[str, str, Recipe]  # name of the base, cause, what is trained
 LOGS_PER_RUN = 2
 """Ways in which every labelled run is logged."""
 
-# Draws for each base. Causes whose injection often does no harm are tried more often.
+# Draws for each base, on average. Causes whose injection often does no harm are tried more often.
 _DRAWS = {
-    "healthy": 5,
-    "lr_too_high": 3,
-    "lr_too_low": 2,
-    "exploding_gradients": 4,
-    "vanishing_gradients": 3,
-    "bad_data_batch": 3,
-    "overfitting": 3,
-    "under_capacity": 2,
-    "over_regularisation": 2,
-    "noisy_labels": 2,
-    "unshuffled_data": 3,
-    "unsuitable_optimizer": 2,
-    "batch_too_small": 3,
-    "batch_too_large": 2,
-    "unnormalised_inputs": 2,
-    "wrong_loss": 2,
-    "train_val_mismatch": 2,
-    "train_val_leak": 3,
-    "resume_state_lost": 4,
-    "precision_overflow": 3,
+    "healthy": 4,
+    "lr_too_high": 1.2,
+    "lr_too_low": 1,
+    "exploding_gradients": 2.5,
+    "vanishing_gradients": 1.3,
+    "bad_data_batch": 1.8,
+    "overfitting": 1.6,
+    "under_capacity": 1.6,
+    "over_regularisation": 1.2,
+    "noisy_labels": 1,
+    "unshuffled_data": 1.8,
+    "unsuitable_optimizer": 1.6,
+    "batch_too_small": 1.6,
+    "batch_too_large": 1.3,
+    "unnormalised_inputs": 1.1,
+    "wrong_loss": 1,
+    "train_val_mismatch": 1.3,
+    "train_val_leak": 1.6,
+    "resume_state_lost": 2.5,
+    "precision_overflow": 2.5,
 }
 
 
@@ -355,35 +356,40 @@ def simulate_round(seed: int, number: int, device: str = "cpu") -> list[Training
     """
     rng = np.random.default_rng((seed, number))
     bases = tune(draw_bases(rng), rng, device)
-    names = [f"{number}-{b}" for b in range(len(bases))]
-    keys = list(CAUSES)
-    jobs = [
-        (name, key, recipe)
-        for key in keys
-        for draw in range(_DRAWS[key])
-        for name, base in zip(names, bases, strict=True)
-        # All bases get the same draw: what then shares a family is trained side by side.
-        for recipe in [_variant(base, key, draw, (seed, number, 2, keys.index(key), draw), rng)]
-    ]
-    healthy = [job for job in jobs if job[1] == "healthy"]
-    made = _train(healthy, device)
-    # A base that cannot be learnt tells nothing about causes.
-    learnt = set(_twins(made))
-    faulty = [job for job in jobs if job[1] != "healthy" and job[0] in learnt]
-    return [t for t in made if t.base in learnt] + _train(faulty, device)
+    starts = {f"{number}-{b}": [base] for b, base in enumerate(bases)}
+    tried = _draw_jobs(["healthy"], starts, (seed, number), rng)
+    made = _train(tried, device)
+    # Faults are injected into what proved healthy. A base that cannot be learnt tells nothing.
+    healthy = {id(training) for training, _ in label(made)}
+    sound: dict[str, list[Recipe]] = {}
+    for (name, _, recipe), training in zip(tried, made, strict=True):
+        if id(training) in healthy:
+            sound.setdefault(name, []).append(recipe)
+    faulty = _draw_jobs([key for key in CAUSES if key != "healthy"], sound, (seed, number), rng)
+    return [t for t in made if t.base in sound] + _train(faulty, device)
 
 
-def _variant(
-    base: Recipe, key: str, draw: int, shared: Sequence[int], rng: np.random.Generator
-) -> Recipe:
-    """Inject a cause into a base; the first healthy one is the base itself."""
-    recipe = base
-    if key != "healthy" or draw:
-        recipe = CAUSES[key].inject(base, np.random.default_rng(shared))
-    return replace(recipe, seed=int(rng.integers(2**62)))
+def _draw_jobs(
+    keys: Sequence[str],
+    starts: Mapping[str, Sequence[Recipe]],
+    shared: tuple[int, int],
+    rng: np.random.Generator,
+) -> list[Job]:
+    """Inject causes into every base, each time into one of its recipes.
+
+    All bases get the same draw of a cause: what then shares a family is trained side by side.
+    """
+    jobs = []
+    for key in keys:
+        for draw in range(int(_DRAWS[key] + rng.random())):
+            for name, recipes in starts.items():
+                same = np.random.default_rng((*shared, 2, list(CAUSES).index(key), draw))
+                recipe = CAUSES[key].inject(recipes[int(rng.integers(len(recipes)))], same)
+                jobs.append((name, key, replace(recipe, seed=int(rng.integers(2**62)))))
+    return jobs
 
 
-def _train(jobs: Sequence[tuple[str, str, Recipe]], device: str) -> list[Training]:
+def _train(jobs: Sequence[Job], device: str) -> list[Training]:
     traces = train_population([recipe for _, _, recipe in jobs], device)
     return [
         Training(

@@ -42,6 +42,8 @@ class Logger:
         Whether `digits` counts significant digits in place of decimals.
     n_val : int
         Validation points; 0 for one at each logged point, as far as it was measured.
+    val_first : bool
+        Whether the first of `n_val` points comes before training.
     nonfinite : str
         Kept as they are; training halts at the first; replaced by the recent value, by 0 or by
         the largest number; or the points are left out.
@@ -60,6 +62,7 @@ class Logger:
     digits: int = 0
     significant: bool = False
     n_val: int = 0
+    val_first: bool = True
     nonfinite: NonFinite = "kept"
     counter: Counter = "step"
     mean_norm: bool = False
@@ -73,7 +76,9 @@ def draw_logger(trace: Trace, rng: np.random.Generator) -> Logger:
         ["step", "thin", "mean", "epoch", "evaluated", "ema", "median"],
         p=[0.22, 0.12, 0.14, 0.32, 0.12, 0.05, 0.03],
     )
-    points = int(np.exp(rng.uniform(np.log(6), np.log(max(7, min(300, n))))))
+    # Many logs have few points: an epoch each, and fewer epochs than steps.
+    most = min(int(rng.choice([30, 100, 300])), n)
+    points = int(np.exp(rng.uniform(np.log(9), np.log(max(10, most)))))
     every = max(1, n // points)
     if style in ("step", "ema") and rng.random() < 0.7:
         every = 1
@@ -89,14 +94,15 @@ def draw_logger(trace: Trace, rng: np.random.Generator) -> Logger:
         digits=int(rng.choice([0, 3, 4, 5, 6], p=[0.5, 0.08, 0.22, 0.15, 0.05])),
         significant=bool(rng.random() < 0.4),
         n_val=0
-        if style in ("epoch", "evaluated") or rng.random() < 0.3
+        if style in ("epoch", "evaluated") or rng.random() < 0.2
         else int(rng.integers(4, 61)),
+        val_first=bool(rng.random() < 0.25),
         nonfinite=rng.choice(
             ["kept", "halted", "hidden", "dropped", "zero", "largest"],
             p=[0.5, 0.27, 0.08, 0.05, 0.05, 0.05],
         ),
         counter="epoch" if style in ("epoch", "evaluated") and rng.random() < 0.8 else counter,
-        mean_norm=bool(rng.random() < 0.5),
+        mean_norm=bool(rng.random() < 0.7),
         crash=float(rng.uniform(0.2, 0.9)) if rng.random() < 0.06 else 0.0,
     )
 
@@ -210,9 +216,10 @@ def _validation(
         at = np.abs(trace.val_at[None, :] - logged[:, None]).argmin(1)
         at, first = np.unique(at, return_index=True)
         return step[first], trace.val[at]
-    at = np.arange(len(trace.val))
-    if len(at) > logger.n_val:
-        at = np.unique(np.linspace(0, len(at) - 1, logger.n_val).round().astype(int))
+    n = min(logger.n_val + (not logger.val_first), len(trace.val))
+    at = np.unique(np.linspace(0, len(trace.val) - 1, n).round().astype(int))
+    if len(at) > 1 and not logger.val_first:
+        at = at[1:]
     return _count(trace, trace.val_at[at], logger), trace.val[at]
 
 

@@ -61,7 +61,7 @@ def make_dataset(task: Task) -> Dataset:
 
 def _inputs(task: Task, n: int, rng: np.random.Generator) -> Array:
     """Gaussian inputs whose covariance has eigenvalues that fall off as a power."""
-    scale = np.arange(1, task.n_inputs + 1) ** -rng.uniform(0.0, 1.0)
+    scale = np.arange(1, task.n_inputs + 1) ** -rng.uniform(0.0, 2.0)
     mixing = np.linalg.qr(rng.standard_normal((task.n_inputs, task.n_inputs)))[0]
     x = rng.standard_normal((n, task.n_inputs)) * scale @ mixing
     return np.asarray((x - x.mean(0)) / (x.std(0) + 1e-6), np.float32)
