@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 18700
+RUNS ?= 18800
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus

@@ -16,6 +16,7 @@ def as_markdown(results: Mapping[str, Any]) -> Iterator[str]:
     results : mapping
         What docs/ablation.json holds.
     """
+    yield f"Made with a corpus of {results['corpus']['runs']:,} runs, seed {results['seed']}.\n"
     tables: dict[str, list[Mapping[str, Any]]] = {}
     for row in results["rows"].values():
         tables.setdefault(row["table"], []).append(row)
@@ -35,7 +36,11 @@ def as_markdown(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], sources: Sequence[str], view: str) -> Iterator[str]:
-    heads = [f"{s}: macro-F1 (95 %) | {s}: top-1 | {s}: top-3" for s in sources]
+    scored = {
+        s: row["scores"][s][view]["runs"] for row in rows for s in sources if s in row["scores"]
+    }
+    names = [f"{s}, {scored[s]:,} runs" for s in sources]
+    heads = [f"{s}: macro-F1 (95 %) | {s}: top-1 | {s}: top-3" for s in names]
     yield "| trained on | runs | logs | " + " | ".join(heads) + " |"
     yield "| --- |" + " --- |" * (2 + 3 * len(sources))
     for row in rows:

@@ -21,8 +21,9 @@ HEALTHY_SHARE = 0.3
 """Prior probability of a healthy run: more than any fault, but people ask about suspect runs."""
 
 RARE = {
+    # Validation that follows training down to nothing is mostly easy data.
+    "train_val_leak": 0.1,
     # These presuppose what most runs do not have.
-    "train_val_leak": 0.25,
     "resume_state_lost": 0.25,
     "precision_overflow": 0.25,
     # Of 88 threads in which people found out what was wrong, one was of these.
