@@ -16,7 +16,8 @@ def as_markdown(results: Mapping[str, Any]) -> Iterator[str]:
     results : mapping
         What docs/ablation.json holds.
     """
-    yield f"Made with a corpus of {results['corpus']['runs']:,} runs, seed {results['seed']}.\n"
+    runs, seed = results["corpus"]["runs"], results["seed"]
+    yield f"Made with a corpus of {runs:,} runs, seed {seed}; not always the predictor's own.\n"
     tables: dict[str, list[Mapping[str, Any]]] = {}
     for row in results["rows"].values():
         tables.setdefault(row["table"], []).append(row)
