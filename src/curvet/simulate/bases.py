@@ -127,7 +127,8 @@ def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
     pool, small = shared.task.n_pool, rng.random() < 0.3
     if small:
         least = max(60, shared.batch_size)
-        pool = int(np.exp(rng.uniform(np.log(least), np.log(max(pool, 2 * least)))))
+        few = int(np.exp(rng.uniform(np.log(least), np.log(max(pool, 2 * least)))))
+        pool = min(few, pool)
     # Mostly easy: real tasks that are kept are learnt, by validation too.
     difficulty = rng.uniform(0, 0.3) if small else rng.uniform(0, 1) ** 2
     # Mostly little: where much of a healthy loss cannot be learnt, no harm can be told.
@@ -136,12 +137,12 @@ def _vary_base(shared: Recipe, rng: np.random.Generator) -> Recipe:
         shared,
         task=replace(
             shared.task,
-            n_pool=min(pool, shared.task.n_pool),
+            n_pool=pool,
             difficulty=float(difficulty),
             noise=0.0 if small else float(noise),
             seed=int(rng.integers(2**62)),
         ),
-        n_train=min(pool, shared.task.n_pool),
+        n_train=pool,
         # Centred inputs of unit variance, or, for some, numbers from about 0 to 1.
         unnormalised=Unnormalised(float(rng.uniform(0.2, 0.6)), float(rng.uniform(0.2, 0.6)), 0.0)
         if rng.random() < 0.25 and shared.task.kind != "next_token"
