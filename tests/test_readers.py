@@ -22,13 +22,23 @@ from hypothesis import strategies as st
 
 import curvet.readers
 from curvet.errors import ReadError, UnknownFormatError
-from curvet.readers import READERS, json_table, read, tensorboard, text
+from curvet.readers import READERS, Unit, find, json_table, read, tensorboard, text
 from curvet.roles import assign
 from curvet.run import Run
 
 ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
-HELPERS = {"base", "describe", "layout", "protobuf", "rows", "text", "walk"}  # read no format
+HELPERS = {
+    "base",
+    "describe",
+    "layout",
+    "locations",
+    "protobuf",
+    "rows",
+    "text",
+    "units",
+    "walk",
+}  # read no format
 
 
 def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
@@ -590,7 +600,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "binary": ("a.csv", bytes(range(256)) * 9, "binary data"),
     "picture": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG picture"),
     "gzip": ("a.csv.gz", gzip.compress(b"step,loss\n0,1\n"), "a gzip file; unpack it first"),
-    "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a zip archive"),
+    "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a damaged zip file"),
     "pickle": ("a.pkl", b"\x80\x04\x95" + bytes(50), "which is not opened because it can run"),
     "utf16": ("a.csv", UTF16.encode("utf-16"), "text in UTF-16; save it as UTF-8"),
     "utf16 bare": ("a.csv", UTF16.encode("utf-16-le"), "text in UTF-16 without a mark"),
@@ -632,19 +642,13 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
         list(read(tmp_path))
 
 
-def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "step,loss\n0,2.0\n")
-    monkeypatch.setattr(curvet.readers, "_unknown", None)
-    real = curvet.readers._entries
-
-    def entries(root: Path) -> Any:
-        found = real(root)
-        path.unlink()
-        return found
-
-    monkeypatch.setattr(curvet.readers, "_entries", entries)
+    (unit,) = find(tmp_path)
+    assert isinstance(unit, Unit)
+    path.unlink()
     with pytest.raises(ReadError, match="no such file or folder"):
-        list(read(path))
+        list(unit.read())
 
 
 def test_no_permission(tmp_path: Path) -> None:

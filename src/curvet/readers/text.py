@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import io
 import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from ..errors import ReadError
 
@@ -60,7 +62,10 @@ def lines(path: Path, *, strict: bool = True) -> Iterator[str]:
         A line longer than `LINE_LIMIT`, or bytes that are no UTF-8.
     """
     errors = "strict" if strict else "replace"
-    with path.open("rb") as file:
+    with path.open("rb") as opened:
+        # Files of other file systems cannot bound a line.
+        local = isinstance(opened, io.BufferedReader)
+        file = opened if local else io.BufferedReader(cast(io.RawIOBase, opened))
         for number in range(1, 2**62):
             raw = file.readline(LINE_LIMIT + 1)
             if not raw:
