@@ -101,7 +101,14 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", inner
 
 
-def _line_records(path: Path) -> Iterator[Mapping[str, Any]]:
+def line_records(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file with one a line; a last line that is cut off is left out.
+
+    Raises
+    ------
+    ReadError
+        A line that is no JSON.
+    """
     for number, line in enumerate(lines(path), 1):
         if not line.strip():
             continue
@@ -243,7 +250,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
         runs = 0
         records = _is_lines(path)
         try:
-            found = record_runs(path, _line_records(path)) if records else None
+            found = record_runs(path, line_records(path)) if records else None
             for run in found or _document_runs(path, parse(path)):
                 runs += 1
                 yield run

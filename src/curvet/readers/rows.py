@@ -36,6 +36,7 @@ _EPOCHS = ("epoch", "epochs")
 RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
 TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
+EVALUATIONS = frozenset({"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing"})
 
 
 def plain(name: str) -> str:
@@ -47,6 +48,17 @@ def plain(name: str) -> str:
     ('globalstep', 'trainerglobalstep')
     """
     return re.sub(r"[\s_\-./]+", "", name).casefold()
+
+
+def evaluates(name: str) -> bool:
+    """Tell whether a name says that it is of an evaluation.
+
+    Examples
+    --------
+    >>> evaluates("val/loss"), evaluates("Test_Acc"), evaluates("interval")
+    (True, True, False)
+    """
+    return not EVALUATIONS.isdisjoint(re.split(r"[\W_]+", name.casefold()))
 
 
 def step_rank(name: str) -> int | None:
