@@ -4,7 +4,8 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
-accelerate, lightning and pandas; cases of the name "hand_*" in tests/archives were typed after
+accelerate, lightning, pandas, visualdl, catboost, xgboost, lightgbm, dvclive, mmengine and
+ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were typed after
 the documentation of tools that are not installed here.
 """
 
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -376,6 +377,217 @@ def lightning_csv_trainer(folder: Path) -> None:
     expect(folder, "lightning_logs/version_0", dict(net.seen), "train_loss_step", val="val_loss")
 
 
+def visualdl_writer(folder: Path) -> None:
+    """Two files of a resumed run, with NaN, a histogram, and an evaluation counted by epochs."""
+    import time
+
+    visualdl: Any = import_module("visualdl")
+    reader: Any = import_module("visualdl.reader.reader")
+
+    loss = np.array(falling(50, 7), dtype=np.float32).tolist()
+    loss[48:] = [math.inf, math.nan]
+    steps, val = [*range(30), *range(20, 40)], [0.75, 0.5, 0.25]
+    for part in (range(30), range(30, 50)):
+        with visualdl.LogWriter(logdir=str(folder / "vdl")) as writer:
+            for place in part:
+                writer.add_scalar("train/loss", loss[place], steps[place])
+                writer.add_scalar("lr", 0.125, steps[place])
+                if place in (9, 19, 39):
+                    epoch = (9, 19, 39).index(place)
+                    writer.add_scalar("eval/loss", val[epoch], epoch)
+                    writer.add_histogram("weights", np.arange(5.0), steps[place])
+                    writer.add_scalars("acc", {"train": 0.5, "eval": 0.0}, steps[place])
+        time.sleep(1.1)  # the name of a file is its second
+    theirs: list[float] = []
+    for path in sorted((folder / "vdl").iterdir()):
+        theirs += [
+            v.value for v in reader.LogReader(file_path=str(path)).get_data("scalar", "train/loss")
+        ]
+    np.testing.assert_array_equal(theirs, loss)
+    curves: Curves = {
+        "train/loss": ([float(step) for step in steps], loss),
+        "eval/loss": ([9.0, 19.0, 29.0], val),
+        "acc/eval": ([9.0, 19.0, 29.0], [0.0, 0.0, 0.0]),
+    }  # fmt: skip
+    expect(folder, "vdl", curves, "train/loss", val="eval/loss", lr="lr")
+
+
+def _table_data(n: int = 200) -> tuple[Any, Any]:
+    x = np.random.default_rng(0).normal(size=(n, 4))
+    return x, (x @ np.array([1.0, -2.0, 0.5, 0.0]) > 0).astype(int)
+
+
+def catboost_pool(folder: Path) -> None:
+    """Keep what CatBoost writes beside a training, with a metric beside the loss."""
+    catboost: Any = import_module("catboost")
+
+    x, y = _table_data()
+    model = catboost.CatBoostClassifier(
+        iterations=15, learning_rate=0.2, depth=2, random_seed=0, custom_metric=["Accuracy"],
+        train_dir=str(folder / "catboost_info"), metric_period=1,
+    )  # fmt: skip
+    model.fit(x[:150], y[:150], eval_set=(x[150:], y[150:]), verbose=False)
+    found = model.get_evals_result()
+    steps = [float(step) for step in range(15)]
+    curves: Curves = {
+        "learn/Logloss": (steps, found["learn"]["Logloss"]),
+        "test/Logloss": (steps, found["validation"]["Logloss"]),
+        "learn/Accuracy": (steps, found["learn"]["Accuracy"]),
+    }
+    shutil.rmtree(folder / "catboost_info" / "tmp", ignore_errors=True)
+    expect(folder, "catboost_info", curves, "learn/Logloss", val="test/Logloss")
+
+
+def text_log_xgboost(folder: Path) -> None:
+    """Keep what xgboost.train prints for two sets."""
+    xgboost: Any = import_module("xgboost")
+
+    x, y = _table_data()
+    sets = {"train": xgboost.DMatrix(x[:150], y[:150]), "valid": xgboost.DMatrix(x[150:], y[150:])}
+    out, found = io.StringIO(), {}  # type: ignore[var-annotated]
+    with contextlib.redirect_stdout(out):
+        xgboost.train({"objective": "binary:logistic", "max_depth": 2}, sets["train"], 12,
+                      [(data, name) for name, data in sets.items()],
+                      evals_result=found)  # fmt: skip
+    (folder / "boost.log").write_text(out.getvalue())
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {
+        f"{name}-logloss": (steps, [float(f"{v:.5f}") for v in found[name]["logloss"]])
+        for name in sets
+    }
+    expect(folder, "boost.log", curves, "train-logloss", val="valid-logloss")
+
+
+def text_log_lightgbm(folder: Path) -> None:
+    """Keep what lightgbm.train prints, closed by the best iteration over again."""
+    lightgbm: Any = import_module("lightgbm")
+
+    x, y = _table_data()
+    train = lightgbm.Dataset(x[:150], y[:150])
+    out, found = io.StringIO(), {}  # type: ignore[var-annotated]
+    with contextlib.redirect_stdout(out):
+        lightgbm.train(
+            {"objective": "binary", "metric": ["auc", "binary_logloss"], "num_leaves": 4},
+            train, 12, valid_sets=[train, lightgbm.Dataset(x[150:], y[150:], reference=train)],
+            valid_names=["training", "valid_0"],
+            callbacks=[lightgbm.log_evaluation(2), lightgbm.record_evaluation(found),
+                       lightgbm.early_stopping(50)],
+        )  # fmt: skip
+    (folder / "boost.log").write_text(out.getvalue())
+    steps = [float(step) for step in range(2, 13, 2)]
+    curves: Curves = {
+        f"{name}'s binary_logloss": (
+            steps, [float(f"{v:g}") for v in found[name]["binary_logloss"]][1::2])
+        for name in ("training", "valid_0")
+    }  # fmt: skip
+    expect(folder, "boost.log", curves, "training's binary_logloss",
+           val="valid_0's binary_logloss")  # fmt: skip
+
+
+def json_table_xgboost(folder: Path) -> None:
+    """Keep evals_result of XGBoost, which LightGBM's record_evaluation looks like, too."""
+    xgboost: Any = import_module("xgboost")
+
+    x, y = _table_data()
+    sets = {"train": xgboost.DMatrix(x[:150], y[:150]), "valid": xgboost.DMatrix(x[150:], y[150:])}
+    found: dict[str, Any] = {}
+    xgboost.train({"objective": "binary:logistic", "max_depth": 2}, sets["train"], 12,
+                  [(data, name) for name, data in sets.items()], evals_result=found,
+                  verbose_eval=False)  # fmt: skip
+    (folder / "evals.json").write_text(json.dumps(found))
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {f"{name}/logloss": (steps, found[name]["logloss"]) for name in sets}
+    expect(folder, "evals.json", curves, "train/logloss", val="valid/logloss")
+
+
+def dvclive_live(folder: Path) -> None:
+    """One file a metric, in folders by the parts of its name."""
+    dvclive: Any = import_module("dvclive")
+
+    loss = falling(10, 8)
+    loss[8:] = [math.nan, math.inf]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):  # apart from git
+        with dvclive.Live("dvclive", save_dvc_exp=False, dvcyaml=None) as live:
+            for step in range(10):
+                live.log_metric("train/loss", loss[step])
+                live.log_metric("lr", 0.1)
+                if step % 3 == 0:
+                    live.log_metric("eval/loss", 0.5 + step)
+                live.next_step()
+        shutil.copytree("dvclive", folder / "dvclive")
+    steps = [float(step) for step in range(10)]
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "eval/loss": (steps[::3], [0.5 + step for step in steps[::3]]),
+    }
+    expect(folder, "dvclive", curves, "train/loss", val="eval/loss", lr="lr")
+
+
+def mmengine_runner(folder: Path) -> None:
+    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+    import torch
+
+    base_model: Any = import_module("mmengine.model").BaseModel
+    base_metric: Any = import_module("mmengine.evaluator").BaseMetric
+    base_hook: Any = import_module("mmengine.hooks").Hook
+    seen: Curves = {"loss": ([], []), "val/loss": ([], [])}
+
+    class Net(base_model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def forward(self, x: Any, y: Any, mode: str = "loss") -> Any:
+            loss = ((self.layer(x) - y) ** 2).mean()
+            return {"loss": loss} if mode == "loss" else [float(loss)]
+
+    class Loss(base_metric):  # type: ignore[misc]
+        def process(self, batch: Any, samples: Any) -> None:
+            self.results += samples
+
+        def compute_metrics(self, results: Any) -> dict[str, float]:
+            return {"loss": float(np.mean(results))}
+
+    class Keep(base_hook):  # type: ignore[misc]
+        def after_train_iter(
+            self, runner: Any, batch_idx: int, data_batch: Any, outputs: Any
+        ) -> None:
+            if (runner.iter + 1) % 5 == 0:
+                cast(list[float], seen["loss"][0]).append(float(runner.iter + 1))
+                cast(list[float], seen["loss"][1]).append(float(outputs["loss"]))
+
+        def after_val_epoch(self, runner: Any, metrics: Any) -> None:
+            cast(list[float], seen["val/loss"][0]).append(float(runner.iter))
+            cast(list[float], seen["val/loss"][1]).append(metrics["loss"])
+
+    torch.manual_seed(0)
+    loaders = [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        runner = import_module("mmengine.runner").Runner(
+            model=Net(), work_dir=scratch, train_dataloader=loaders[0],
+            val_dataloader=loaders[1], val_evaluator=[Loss()], val_cfg={},
+            train_cfg={"by_epoch": True, "max_epochs": 3, "val_interval": 1},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}},
+            default_hooks={"logger": {"type": "LoggerHook", "interval": 5}},
+            log_processor={"window_size": 1}, custom_hooks=[Keep()],
+        )  # fmt: skip
+        runner.train()
+        name = runner.timestamp
+        shutil.copytree(Path(scratch) / name, folder / "work" / name)
+    text = folder / "work" / name / f"{name}.log"
+    # Above them stand the machine and its paths.
+    lines = [line for line in text.read_text().splitlines(keepends=True)
+             if "INFO - Epoch(" in line]  # fmt: skip
+    text.write_text("".join(lines))
+    (folder / "work" / name / "vis_data" / "config.py").unlink(missing_ok=True)
+    expect(folder, f"work/{name}", seen, "loss", val="val/loss", lr="lr")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
@@ -393,6 +605,13 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/numpy": table_numpy,
     "text_log/keras": text_log_keras,
     "text_log/huggingface": text_log_huggingface,
+    "text_log/xgboost": text_log_xgboost,
+    "text_log/lightgbm": text_log_lightgbm,
+    "json_table/xgboost": json_table_xgboost,
+    "visualdl/writer": visualdl_writer,
+    "catboost/pool": catboost_pool,
+    "dvclive/live": dvclive_live,
+    "mmengine/runner": mmengine_runner,
 }
 
 

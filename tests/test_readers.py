@@ -28,7 +28,8 @@ from curvet.run import Run
 
 ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
-HELPERS = {"base", "describe", "layout", "protobuf", "rows", "text", "walk"}  # read no format
+# They read no format.
+HELPERS = {"base", "describe", "layout", "line_patterns", "protobuf", "rows", "text", "walk"}
 
 
 def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
@@ -207,7 +208,7 @@ def test_a_picture_beside_the_logs_is_passed_over_or_handed_over(tmp_path: Path)
     assert [run.id for run in read(tmp_path)] == ["a.csv"]
     _, errors = runs_of(tmp_path)
     assert [type(error) for error in errors] == [UnknownFormatError]
-    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads CatBoost"):
         list(read(picture))
     (tmp_path / "a.csv").unlink()
     with pytest.raises(UnknownFormatError, match="a folder without any training log"):

@@ -43,8 +43,8 @@ _VAL = {  # lower is better: a test set is the last choice
 }
 _LOSS = frozenset({"loss", "losses", "nll"})
 _FORMULAS = _vocabulary(
-    "logloss mlogloss entropy multiclass mse rmse rmsle mae mape smape l1 l2 huber quantile poisson "
-    "tweedie nloglik"
+    "logloss mlogloss entropy multiclass mse rmse rmsle mae mape smape l1 l2 huber quantile "
+    "poisson tweedie nloglik"
 )
 # Words that leave a loss a total.
 _PLAIN = _vocabulary(

@@ -23,7 +23,7 @@ from .text import head_lines, value
 ACCEPTED = "learn_error.tsv with a column of iterations is read"
 _TABLE = re.compile(r"(learn|test\w{0,20})_error\.tsv")
 _FOLDER = re.compile(r"learn|test\w{0,20}")
-_CLOCK = "time_left.tsv"  # seconds alone
+_CLOCK = "time_left.tsv"  # milliseconds alone
 _DOCUMENT = "catboost_training.json"
 
 
@@ -43,10 +43,15 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
     tables = [path for path in paths if _TABLE.fullmatch(path.name)]
     documents = [path for path in paths if path.name == _DOCUMENT]
     events = [path for path in paths if "tfevents" in path.name]
+    clocks = [path for path in paths if path.name == _CLOCK]
     curves: dict[str, Curve] = {}
     error: ReadError | None = None
-    for source in (_of_tables, _of_document, _of_events):
-        given = {_of_tables: tables, _of_document: documents, _of_events: events}[source]
+    for source, given in (
+        (_of_tables, tables),
+        (_of_document, documents),
+        (_of_events, events),
+        (_of_clock, clocks),
+    ):
         try:
             curves = curves or (source(given) if given else {})
         except ReadError as problem:
@@ -63,6 +68,10 @@ def _of_tables(paths: Sequence[Path]) -> dict[str, Curve]:
             for run in read_table(path):
                 curves |= _below(match[1], run.curves)
     return curves
+
+
+def _of_clock(paths: Sequence[Path]) -> dict[str, Curve]:
+    return {tag: curve for run in read_table(paths[0]) for tag, curve in run.curves.items()}
 
 
 def _of_events(paths: Sequence[Path]) -> dict[str, Curve]:

@@ -1,4 +1,7 @@
-"""DVCLive: plots/metrics/<tag>.tsv, one series a file, all of them one run."""
+"""DVCLive: plots/metrics/<tag>.tsv, one series a file, all of them one run.
+
+metrics.json beside them holds the last values over again.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from .table import read_table
 from .text import head_lines
 
 _BELOW = ("plots", "metrics")
+_LAST = "metrics.json"
 
 
 def _metrics(path: Path) -> Path | None:
@@ -22,6 +26,8 @@ def _metrics(path: Path) -> Path | None:
 
 
 def _matches(path: Path, head: bytes) -> bool:
+    if path.name == _LAST:
+        return path.parent.joinpath(*_BELOW).exists()
     if path.suffix.casefold() != ".tsv" or _metrics(path) is None:
         return False
     header = next(iter(head_lines(head)), "").rstrip().split("\t")
@@ -29,6 +35,8 @@ def _matches(path: Path, head: bytes) -> bool:
 
 
 def _unit(path: Path) -> Path:
+    if path.name == _LAST:
+        return path.parent
     folder = _metrics(path)
     return path if folder is None else folder.parent.parent
 
@@ -37,12 +45,15 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
     curves: dict[str, Curve] = {}
     errors: list[ReadError] = []
     for path in paths:
+        if path.name == _LAST:
+            continue
         folder = _metrics(path) or path.parent
         tag = path.relative_to(folder).with_suffix("").as_posix()
         try:
             for run in read_table(path):
                 named = [c for name, c in run.curves.items() if step_rank(name) is None]
-                curves |= {tag: Curve(tag, c.step, c.value) for c in named[-1:]}
+                if named:
+                    curves[tag] = Curve(tag, named[-1].step, named[-1].value)
         except UnknownFormatError:
             continue  # a header alone: nothing was logged yet
         except ReadError as error:
@@ -53,7 +64,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
     if errors:
         raise errors[0]
     if not curves:
-        raise ReadError(paths[0], "no metric with a value", "DVCLive's tables of steps and values")
+        raise ReadError(paths[0], "no series of a metric", "DVCLive's folder plots/metrics is read")
 
 
 READER = Reader(

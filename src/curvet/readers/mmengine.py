@@ -40,7 +40,12 @@ def _matches(path: Path, head: bytes) -> bool:
 
 
 def _unit(path: Path) -> Path:
-    return path.parent.parent if path.parent.name == "vis_data" else path.parent
+    stem = path.name.partition(".")[0]
+    if path.parent.name == "vis_data":
+        return path.parent.parent
+    twins = (path.with_name(f"{stem}.log"), path.with_name(f"{stem}.log.json"))  # of mmcv
+    beside = path.parent.name == stem or all(twin.exists() for twin in twins)
+    return path.parent if beside else path
 
 
 def _read(paths: Sequence[Path]) -> Iterator[Run]:

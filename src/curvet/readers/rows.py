@@ -36,7 +36,9 @@ _EPOCHS = ("epoch", "epochs")
 RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
 TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
-EVALUATIONS = frozenset({"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing"})
+EVALUATIONS = frozenset(
+    {"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing"}
+)
 
 
 def plain(name: str) -> str:

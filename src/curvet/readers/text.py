@@ -13,7 +13,7 @@ from ..errors import ReadError
 HEAD = 65_536  # bytes that a reader may look at to recognise its format
 LINE_LIMIT = 8 * 2**20  # bytes; a Keras epoch drawn with backspaces stays below 1 MiB
 
-_NOT_LOGGED = frozenset({"", "-", "--", "na", "n/a", "<na>", "null", "none"})
+_NOT_LOGGED = frozenset({"", "-", "--", "na", "n/a", "<na>", "null", "none", "no log"})
 _WRAPPED = re.compile(r"(?:tensor|np\.float\d\d|array)?[\[(]{1,2}\s*([-+\w.]+)\s*[,\])].*", re.S)
 _BARE_RETURN = re.compile(r"(?<=\r)(?!\n|$)")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
