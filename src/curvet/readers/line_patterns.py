@@ -124,6 +124,8 @@ class Pattern:
     ----------
     tool : str
         Who writes it.
+    hint : str
+        Stands in every such line, in small letters: looked for first, as it costs less.
     anchor : compiled pattern
         Finds the step by its group "step", or by "epoch", "inner" and "of" (steps an epoch).
     pairs : callable (str, part) -> list of (name, number)
@@ -137,6 +139,7 @@ class Pattern:
     """
 
     tool: str
+    hint: str
     anchor: re.Pattern[str]
     pairs: Callable[[str, str], Cells] = named
     before: bool = False
@@ -147,38 +150,54 @@ class Pattern:
 _INNER = r"(?P<inner>\d{1,12})\s?/\s{0,8}(?P<of>\d{1,12})"
 
 PATTERNS = (
-    Pattern("Megatron", re.compile(r"\biteration\s{1,12}(?P<step>\d+)/\s{0,12}\d+ \|"), _piped),
     Pattern(
         "Megatron",
+        "iteration ",
+        re.compile(r"\biteration\s{1,12}(?P<step>\d+)/\s{0,12}\d+ \|"),
+        _piped,
+    ),
+    Pattern(
+        "Megatron",
+        "validation loss at",
         re.compile(r"\bvalidation loss at iteration (?P<step>\d+)(?: on [\w\- ]{1,40})? \|"),
         _piped,
     ),
     Pattern(
         "XGBoost and LightGBM",
-        re.compile(r"(?:\[[\d:]{8}\] )?\[(?P<step>\d{1,9})\]\t(?=[^\t:]{1,60}: ?[-\dni])"),
+        "]\t",
+        re.compile(r"^(?:\[[\d:]{8}\] )?\[(?P<step>\d{1,9})\]\t(?=[^\t:]{1,60}: ?[-\dni])"),
         _metrics,
         unnamed=True,
     ),
-    Pattern("CatBoost", re.compile(r"(?P<step>\d{1,9}):\t(?=learn|test)"), _catboost),
-    Pattern("mmengine", re.compile(rf"\bIter\((?:val|test)\)\s{{0,4}}\[\s{{0,8}}{_INNER}\]")),
-    Pattern("mmengine", re.compile(r"\bIter\(train\)\s{0,4}\[\s{0,8}(?P<step>\d+)/\s{0,8}\d+\]")),
+    Pattern("CatBoost", ":\tlearn", re.compile(r"^(?P<step>\d{1,9}):\t(?=learn|test)"), _catboost),
+    Pattern(
+        "mmengine", "iter(", re.compile(rf"\bIter\((?:val|test)\)\s{{0,4}}\[\s{{0,8}}{_INNER}\]")
+    ),
+    Pattern(
+        "mmengine",
+        "iter(train",
+        re.compile(r"\bIter\(train\)\s{0,4}\[\s{0,8}(?P<step>\d+)/\s{0,8}\d+\]"),
+    ),
     Pattern(  # PaddleDetection, PaddleClas, mmengine, Flair, fairseq, the examples of PyTorch
         "epoch and step inside",
+        "epoch",
         re.compile(
             r"\bepoch(?:\((?:train|val|test)\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,6}"
             rf"(?:(?:step|iteration|iter|batch)\W{{0,4}})?{_INNER}",
             re.I,
         ),
     ),
-    Pattern("timm", re.compile(rf"\btrain:? (?P<epoch>\d+) \[\s{{0,8}}{_INNER}", re.I)),
+    Pattern("timm", "train", re.compile(rf"\btrain:? (?P<epoch>\d+) \[\s{{0,8}}{_INNER}", re.I)),
     Pattern(
         "timm, torchvision",
+        ": [",
         re.compile(
             rf"\b(?:test|eval|val|valid|validation)\w{{0,8}}:\s{{1,4}}\[\s{{0,8}}{_INNER}\]", re.I
         ),
     ),
     Pattern(  # "Epoch 3:  50%|#####     | 100/200 [00:10<00:10, 9.9it/s, loss=0.5]"
         "tqdm",
+        "%|",
         re.compile(
             r"(?:\bepoch\W{0,4}(?P<epoch>\d+)\W{1,4})?\d{1,3}%\|[^|]{0,200}\|\s{0,8}"
             rf"{_INNER} \[",
@@ -186,7 +205,9 @@ PATTERNS = (
         ),
         stale=True,
     ),
-    Pattern("PyTorch's tutorials", re.compile(r"\[(?P<epoch>\d{1,6}),\s{1,8}(?P<inner>\d{1,9})\]")),
-    Pattern("PyTorch's tutorials", re.compile(rf"\s\[\s{{0,8}}{_INNER}\]$"), before=True),
-    Pattern("Paddle", re.compile(rf"step\s{{1,8}}{_INNER}(?= \[| - )")),
+    Pattern(
+        "PyTorch's tutorials", "[", re.compile(r"^\[(?P<epoch>\d{1,6}),\s{1,8}(?P<inner>\d{1,9})\]")
+    ),
+    Pattern("PyTorch's tutorials", "[", re.compile(rf"\s\[\s{{0,8}}{_INNER}\]$"), before=True),
+    Pattern("Paddle", "step ", re.compile(rf"^step\s{{1,8}}{_INNER}(?= \[| - )")),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,7 @@ EVALUATIONS = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)  # a log asks for the same few names in every line
 def plain(name: str) -> str:
     """Write a column name in the one form in which names are compared.
 
@@ -52,6 +54,7 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_\-./]+", "", name).casefold()
 
 
+@lru_cache(maxsize=4096)
 def evaluates(name: str) -> bool:
     """Tell whether a name says that it is of an evaluation.
 
@@ -63,6 +66,7 @@ def evaluates(name: str) -> bool:
     return not EVALUATIONS.isdisjoint(re.split(r"[\W_]+", name.casefold()))
 
 
+@lru_cache(maxsize=4096)
 def step_rank(name: str) -> int | None:
     """Tell how good a step a column is (0 is best), or None where it is none."""
     form = plain(name)

@@ -213,16 +213,16 @@ def _read_words(log: _Log, line: str) -> None:
     if _HEADING.fullmatch(line):  # "Test Error:" above a line with the numbers
         log.heading = label(line)
         return
-    pattern, match = _anchored(line)
+    pattern, match = _anchored(line, lower)
     named_loss = "loss" in lower or (pattern is not None and pattern.tool == "CatBoost")
     if (not named_loss and not (pattern and pattern.unnamed)) or "improve" in lower:
         return  # "val_loss improved from 0.5 to 0.4"
     _read_numbers(log, line, pattern, match, heading)
 
 
-def _anchored(line: str) -> tuple[Pattern, re.Match[str]] | tuple[None, None]:
+def _anchored(line: str, lower: str) -> tuple[Pattern, re.Match[str]] | tuple[None, None]:
     for pattern in PATTERNS:
-        if match := pattern.anchor.search(line):
+        if pattern.hint in lower and (match := pattern.anchor.search(line)):
             return pattern, match
     return None, None
 
