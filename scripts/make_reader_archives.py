@@ -4,8 +4,8 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
-accelerate, lightning, pandas, visualdl, catboost, xgboost, lightgbm, dvclive, mmengine and
-ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were typed after
+accelerate, lightning, pandas, visualdl, paddlepaddle, catboost, xgboost, lightgbm, dvclive,
+mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were typed after
 the documentation of tools that are not installed here.
 """
 
@@ -588,6 +588,105 @@ def mmengine_runner(folder: Path) -> None:
     expect(folder, f"work/{name}", seen, "loss", val="val/loss", lr="lr")
 
 
+def _paddle_fit(*callbacks: Any, verbose: int) -> tuple[str, Curves]:
+    """Train with Paddle's Model.fit; return what it printed and the losses it handed over."""
+    paddle: Any = import_module("paddle")
+    seen: Curves = {"train": ([], []), "eval": ([], [])}
+    steps = [0.0]
+
+    class Keep(paddle.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+            steps[0] += 1
+            cast(list[float], seen["train"][0]).append(steps[0])
+            cast(list[float], seen["train"][1]).append(float(logs["loss"][0]))
+
+        def on_eval_end(self, logs: Any = None) -> None:
+            cast(list[float], seen["eval"][0]).append(steps[0])
+            cast(list[float], seen["eval"][1]).append(float(logs["loss"][0]))
+
+    paddle.seed(0)
+    net = paddle.nn.Linear(4, 1)
+    model = paddle.Model(net)
+    model.prepare(paddle.optimizer.SGD(0.05, parameters=net.parameters()), paddle.nn.MSELoss())
+    data = [paddle.io.TensorDataset([paddle.to_tensor(part) for part in _keras_data(seed, 80)])
+            for seed in (0, 1)]  # fmt: skip
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        model.fit(*data, batch_size=8, epochs=3, verbose=verbose, log_freq=4, shuffle=False,
+                  callbacks=[*callbacks, Keep()])  # fmt: skip
+    return out.getvalue(), seen
+
+
+def text_log_paddle(folder: Path) -> None:
+    """Keep the progress bars of Paddle's Model.fit, with backspaces and an evaluation each."""
+    text, seen = _paddle_fit(verbose=1)
+    (folder / "stdout.txt").write_text(text)
+    places = [place for place in range(30) if (place % 10 + 1) in (4, 8, 10)]
+    curves: Curves = {
+        "loss": ([seen["train"][0][place] for place in places],
+                 [float(f"{seen['train'][1][place]:.4f}") for place in places]),
+        "eval/loss": (seen["eval"][0], [float(f"{v:.4f}") for v in seen["eval"][1]]),
+    }  # fmt: skip
+    expect(folder, "stdout.txt", curves, "loss", val="eval/loss")
+
+
+def visualdl_paddle(folder: Path) -> None:
+    """Paddle's callback: training by steps, evaluation by epochs."""
+    paddle: Any = import_module("paddle")
+
+    _, seen = _paddle_fit(paddle.callbacks.VisualDL(str(folder / "vdl")), verbose=0)
+    curves: Curves = {"train/loss": seen["train"], "eval/loss": seen["eval"]}
+    expect(folder, "vdl", curves, "train/loss", val="eval/loss")
+
+
+def text_log_keras_lines(folder: Path) -> None:
+    """One line an epoch (verbose=2), without validation, and an evaluation at the end."""
+    model = _keras_model()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        history = model.fit(*_keras_data(0), epochs=4, verbose=2, batch_size=16).history
+        model.evaluate(*_keras_data(1, 160), verbose=2, batch_size=16)
+    (folder / "stdout.txt").write_text(out.getvalue())
+    curves: Curves = {"loss": ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history["loss"]])}
+    expect(folder, "stdout.txt", curves, "loss")
+
+
+def table_ultralytics(folder: Path) -> None:
+    """Keep results.csv of a tiny detector."""
+    cv2: Any = import_module("cv2")
+    yolo: Any = import_module("ultralytics").YOLO
+    rng, seen = np.random.default_rng(0), []
+    with tempfile.TemporaryDirectory() as scratch:
+        for split in ("train", "val"):
+            for kind in ("images", "labels"):
+                (Path(scratch) / kind / split).mkdir(parents=True)
+            for number in range(8):
+                picture = rng.integers(0, 60, (64, 64, 3)).astype("uint8")
+                x, y = (int(place) for place in rng.integers(5, 40, 2))
+                picture[y : y + 20, x : x + 20] = 220
+                cv2.imwrite(f"{scratch}/images/{split}/{number}.png", picture)
+                box = f"0 {(x + 10) / 64} {(y + 10) / 64} {20 / 64} {20 / 64}\n"
+                (Path(scratch) / "labels" / split / f"{number}.txt").write_text(box)
+        data = Path(scratch) / "data.yaml"
+        data.write_text(f"path: {scratch}\ntrain: images/train\nval: images/val\nnames: [box]\n")
+        model = yolo("yolov8n.yaml")
+        model.add_callback("on_fit_epoch_end", lambda trainer: seen.append(
+            {**trainer.label_loss_items(trainer.tloss), **trainer.metrics}))  # fmt: skip
+        model.train(data=str(data), epochs=4, imgsz=64, batch=8, workers=0, device="cpu",
+                    project=scratch, name="run", plots=False, amp=False)  # fmt: skip
+        shutil.copy(Path(scratch) / "run" / "results.csv", folder / "results.csv")
+    parts = {split: [f"{split}/{part}_loss" for part in ("box", "cls", "dfl")]
+             for split in ("train", "val")}  # fmt: skip
+    steps = [1.0, 2.0, 3.0, 4.0]
+    curves: Curves = {
+        tag: (steps, [float(f"{row[tag]:.6g}") for row in seen[:4]])
+        for tags in parts.values()
+        for tag in tags
+    }
+    expect(folder, "results.csv", curves, " + ".join(parts["train"]),
+           val=" + ".join(parts["val"]), lr="lr/pg0")  # fmt: skip
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
@@ -608,7 +707,11 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/xgboost": text_log_xgboost,
     "text_log/lightgbm": text_log_lightgbm,
     "json_table/xgboost": json_table_xgboost,
+    "text_log/paddle": text_log_paddle,
+    "text_log/keras_lines": text_log_keras_lines,
+    "table/ultralytics": table_ultralytics,
     "visualdl/writer": visualdl_writer,
+    "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,
     "dvclive/live": dvclive_live,
     "mmengine/runner": mmengine_runner,
