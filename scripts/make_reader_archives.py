@@ -5,8 +5,8 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, catboost, xgboost, lightgbm, dvclive,
-mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were typed after
-the documentation of tools that are not installed here.
+mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were
+typed after the documentation of tools that are not installed here.
 """
 
 from __future__ import annotations

@@ -259,13 +259,19 @@ def _by_part(candidates: list[tuple[Curve, _Loss]]) -> dict[str, Curve]:
 
 
 def _sum(curves: list[Curve]) -> Curve | None:
-    """Add curves on the same steps; None where the steps differ."""
-    first = curves[0]
+    """Add curves on the same steps; None where the steps differ.
+
+    Of a last row that was cut off while it was written the first parts alone are there.
+    """
+    first = min(curves, key=len)
     if len(curves) == 1:
         return first
-    if not all(np.array_equal(curve.step, first.step) for curve in curves):
+    n = len(first)
+    if not all(
+        len(curve) <= n + 1 and np.array_equal(curve.step[:n], first.step) for curve in curves
+    ):
         return None
-    value = np.sum([curve.value for curve in curves], axis=0)  # (n,)
+    value = np.sum([curve.value[:n] for curve in curves], axis=0)  # (n,)
     return Curve(" + ".join(curve.tag for curve in curves), first.step, value)
 
 
@@ -280,7 +286,8 @@ def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) 
 
 
 def _lr_order(curve: Curve) -> tuple[int, int] | None:
-    found = words(curve.tag)
+    # YOLOv5 numbers its parameter groups: "x/lr0".
+    found = [re.sub(r"lr\d", "lr", word) for word in words(curve.tag)]
     if {"learning", "rate"} <= set(found):
         extra = set(found) - {"learning", "rate"}
     elif "lr" in found:

@@ -247,7 +247,7 @@ def _read_numbers(
         _read_anchored(log, line, pattern, match)
         return
     counters, rest = counted(line)
-    cells = named(rest, heading)
+    cells = named(rest, "" if counters else heading)
     if any(evaluates(name) for name, _ in cells):
         log.progress = []  # the sum of what it showed
     log.end_evaluation()
