@@ -4,9 +4,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
-accelerate, lightning, pandas, visualdl, paddlepaddle, catboost, xgboost, lightgbm, dvclive,
-mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in tests/archives were
-typed after the documentation of tools that are not installed here.
+accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
+dvclive, mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in
+tests/archives were typed after the documentation of tools that are not installed here.
 """
 
 from __future__ import annotations
@@ -639,6 +639,61 @@ def visualdl_paddle(folder: Path) -> None:
     expect(folder, "vdl", curves, "train/loss", val="eval/loss")
 
 
+def text_log_paddleformers(folder: Path) -> None:
+    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
+    import logging
+
+    paddle: Any = import_module("paddle")
+    trainer: Any = import_module("paddleformers.trainer")
+    logger = import_module("paddleformers.utils.log").logger.logger
+    seen: Curves = {"loss": ([], []), "eval_loss": ([], [])}
+
+    class Net(paddle.nn.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = paddle.nn.Linear(4, 1)
+
+        def forward(self, x: Any, labels: Any) -> Any:
+            out = self.layer(x)
+            return ((out - labels) ** 2).mean(), out
+
+    class Data(paddle.io.Dataset):  # type: ignore[misc]
+        def __init__(self, seed: int) -> None:
+            self.x, self.y = _keras_data(seed, 80)
+
+        def __len__(self) -> int:
+            return len(self.x)
+
+        def __getitem__(self, place: int) -> Any:
+            return {"x": self.x[place], "labels": self.y[place]}
+
+    class Keep(trainer.TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            for tag in seen:
+                if tag in logs:
+                    cast(list[float], seen[tag][0]).append(float(state.global_step))
+                    cast(list[float], seen[tag][1]).append(float(logs[tag]))
+
+    paddle.seed(0)
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = trainer.TrainingArguments(
+            scratch, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
+            evaluation_strategy="steps", save_strategy="no", learning_rate=0.05, report_to=[],
+            seed=0, device="cpu", disable_tqdm=True, do_train=True, amp_master_grad=False,
+        )  # fmt: skip
+        trainer.Trainer(model=Net(), args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
+                        callbacks=[Keep()]).train()  # fmt: skip
+    # Above them stand the settings with the paths of the machine.
+    text = "".join(line for line in lines.getvalue().splitlines(keepends=True)
+                   if "loss: " in line and "INFO" in line)  # fmt: skip
+    (folder / "train.log").write_text(text)
+    expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
+
+
 def text_log_keras_lines(folder: Path) -> None:
     """One line an epoch (verbose=2), without validation, and an evaluation at the end."""
     model = _keras_model()
@@ -708,6 +763,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/lightgbm": text_log_lightgbm,
     "json_table/xgboost": json_table_xgboost,
     "text_log/paddle": text_log_paddle,
+    "text_log/paddleformers": text_log_paddleformers,
     "text_log/keras_lines": text_log_keras_lines,
     "table/ultralytics": table_ultralytics,
     "visualdl/writer": visualdl_writer,

@@ -54,6 +54,7 @@ _EPOCH = re.compile(r"\W{0,20}epoch\W{0,4}(\d+)(?:\s?/\s?\d+)?\W{0,20}", re.I)
 _KERAS_BAR = re.compile(r"(\d+)/(\d+)\s")
 _COLUMNS = re.compile(r"epoch\s{1,20}gpu_mem\s", re.I)  # of Ultralytics and YOLOv5
 _COLUMN_ROW = re.compile(r"(\d+)/\d+\s{1,12}[\d.]{1,8}[GM]?((?:\s{1,20}[\d.einf+-]{2,12}){2,20})")
+_CLOSING = "train_runtime"  # Hugging Face closes with means over the whole run: no points
 _HEADING = re.compile(r"(?:test|val|valid|validation|eval|evaluation)\b[^\d:]{0,20}:", re.I)
 
 
@@ -238,10 +239,11 @@ def _read_numbers(
         return
     if dictionaries := _DICTIONARY.findall(line):
         for text in dictionaries:
-            # Hugging Face closes with means over the whole run: no points of a curve.
-            if "train_runtime" not in text:
+            if _CLOSING not in text:
                 log.end_evaluation()
                 log.add(_fairseq(quoted(text)))
+        return
+    if _CLOSING in line:
         return
     if pattern is not None and match is not None:
         _read_anchored(log, line, pattern, match)
