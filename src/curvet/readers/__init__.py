@@ -12,13 +12,17 @@ from pathlib import Path
 from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from . import (
+    catboost,
+    dvclive,
     json_table,
     keras_csv,
     lightning_csv,
+    mmengine,
     table,
     tensorboard,
     text_log,
     trainer_state,
+    visualdl,
 )
 from .base import Reader
 from .locations import locate
@@ -27,10 +31,14 @@ from .units import Unit, find_units
 __all__ = ["READERS", "Reader", "Unit", "find", "read"]
 
 READERS: tuple[Reader, ...] = (
+    catboost.READER,  # before tensorboard and table: its event files hold the same again
     tensorboard.READER,
+    visualdl.READER,
+    mmengine.READER,  # before json_table and text_log: three files of one run
     trainer_state.READER,  # before json_table: of all checkpoints only the last counts
     lightning_csv.READER,  # before table: the run is called by its folder
     keras_csv.READER,  # before table
+    dvclive.READER,  # before table: a file for each series of a run
     json_table.READER,  # before text_log: a log of nothing but records
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,
