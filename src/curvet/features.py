@@ -12,14 +12,14 @@ Neurocomputing 307 (2018).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .kernels import Block, compute
-from .standardise import OPTIONAL, Standardised
-from .traits import TRAITS
+from .standardise import OPTIONAL, SCALARS, Standardised
 
 SERIES = (
     "loss",
@@ -76,25 +76,6 @@ CALCULATORS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 
 _BLOCK = 2**15  # points that are looked at together: they and their order stay in the cache
 _AT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0)
-_SCALARS = (
-    "log_points",
-    "log_start",
-    "nonfinite_share",
-    "first_nonfinite",
-    "ends_nonfinite",
-    "negative_share",
-    "changed_share",
-    "decimals",
-    "counts_epochs",
-    "fractions",
-    "rewound_share",
-    "repeated_share",
-    "val_share",
-    "val_log_points",
-    "val_nonfinite_share",
-    "grad_norm_nonfinite_share",
-    *TRAITS,
-)
 
 
 def _tsfresh_name(calculator: str, parameters: Mapping[str, Any]) -> str:
@@ -112,9 +93,11 @@ _OF_SERIES = (
 )
 FEATURES = (
     *(f"{series}__{name}" for series in SERIES for name in _OF_SERIES),
-    *(f"run__{name}" for name in _SCALARS),
+    *(f"run__{name}" for name in SCALARS),
 )
 """Name of every feature, in the order of the columns."""
+
+_of_run = itemgetter(*SCALARS)
 
 
 def channel_of(feature: str) -> str | None:
@@ -150,7 +133,7 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
                 x = x[1:] - x[:-1]
             if x is not None and len(x) >= 2:
                 by_length.setdefault(len(x), []).append((row, place, x))
-        out[row, at:] = [run.scalars[name] for name in _SCALARS]
+        out[row, at:] = _of_run(run.scalars)
     for length, some in by_length.items():
         size = max(1, _BLOCK // length)
         for begin in range(0, len(some), size):

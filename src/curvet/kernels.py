@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .robust import count, middle, quantiles
+
 Array = NDArray[np.float64]
 Parameters = Sequence[Mapping[str, Any]]
 
@@ -106,34 +108,6 @@ def compute(name: str, parameters: Parameters, block: Block) -> Array:
     for place, column in enumerate(columns):
         out[:, place] = column
     return out
-
-
-def quantiles(ordered: Array, shares: Sequence[float]) -> list[Array]:
-    """Interpolate between the two values next to each share, as numpy does.
-
-    Parameters
-    ----------
-    ordered : array of shape (..., point)
-        Ascending.
-    shares : sequence of float
-        0 to 1.
-
-    Returns
-    -------
-    list of arrays of shape (...,)
-    """
-    found, last = [], ordered.shape[-1] - 1
-    for share in shares:
-        below = int(share * last)
-        low, high = ordered[..., below], ordered[..., min(below + 1, last)]
-        t = share * last - below
-        found.append(low + (high - low) * t if t < 0.5 else high - (high - low) * (1 - t))
-    return found
-
-
-def count(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Count what is True along the last axis."""
-    return np.asarray(np.bitwise_count(np.packbits(hit, axis=-1)).sum(-1, dtype=np.int64))
 
 
 def _by_tsfresh(name: str, parameters: Parameters, row: Array) -> list[float]:
@@ -341,7 +315,7 @@ def _permutation_entropy(block: Block, tau: int, dimension: int) -> Array:
 
 KERNELS: Mapping[str, Kernel] = {
     "mean": _each(lambda b: b.x.mean(1)),
-    "median": _each(lambda b: quantiles(b.ordered, [0.5])[0]),
+    "median": _each(lambda b: middle(b.ordered)),
     "standard_deviation": _each(lambda b: b.sigma),
     "skewness": _each(_skewness),
     "kurtosis": _each(_kurtosis),
