@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .predictor import Predictor
     from .run import Run
 
-BATCH_SIZE = 64  # runs that the predictor sees at once; bounds memory, too
+BATCH_SIZE = 512  # runs that the predictor sees at once
+BATCH_POINTS = 2**21  # points of the runs in one batch: bounds memory
 
 Keep = Callable[["Run", Diagnosis], None]
 
@@ -65,11 +66,14 @@ def diagnose_paths(
         In the order in which the runs are read.
     """
     batch: list[Run | Row] = []
+    points = 0
     for entry in _entries(dict.fromkeys(paths)):
         batch.append(entry)
-        if len(batch) == BATCH_SIZE:
+        if not isinstance(entry, Row):
+            points += sum(map(len, entry.curves.values()))
+        if len(batch) == BATCH_SIZE or points >= BATCH_POINTS:
             yield from _diagnose_batch(batch, predictor, keep)
-            batch = []
+            batch, points = [], 0
     yield from _diagnose_batch(batch, predictor, keep)
 
 

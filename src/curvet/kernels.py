@@ -38,12 +38,12 @@ class Block:
     @property
     def n(self) -> int:
         """Points of each series."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     @cached_property
     def centred(self) -> Array:
         """Each series less its mean."""
-        return self.x - self.x.mean(1, keepdims=True)
+        return np.asarray(self.x - self.x.mean(1, keepdims=True))
 
     @cached_property
     def sigma(self) -> Array:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .robust import count, interpolate, median, running_median
 from .roles import Channels
 from .run import Curve
-from .traits import TRAITS, Measured, measure_traits, select, smoothed
+from .traits import TRAITS, Measured, Validation, measure_traits, select, smoothed
 
 N_STEPS = 256
 """Grid points; longer series are averaged in as many bins."""
@@ -173,14 +173,13 @@ def _standardise(runs: Sequence[Channels]) -> list[Standardised]:
     made.rows["rewound"] = _bin_max(np.diff(loss.step, prepend=loss.step[:, :1], axis=1) < 0)
     if ratio.shape[1]:
         _add_loss(made, loss, ratio, smooth)
-    where_val = ratio_val = None
-    if len(val.value):
-        bounded = val.bounded()
-        ratio_val = _log_ratio(select(bounded.value, val.finite), start, floor)
-        if ratio_val.shape[1]:
-            where_val = select(_val_progress(loss, val), val.finite)
-            if ratio.shape[1]:
-                _add_validation(made, loss, ratio, where_val, ratio_val)
+    validation = None
+    if val.finite.any():
+        where = select(_val_progress(loss, val), val.finite)
+        values = select(val.bounded().value, val.finite)
+        validation = Validation(where, values, _log_ratio(values, start, floor))
+        if ratio.shape[1]:
+            _add_validation(made, loss, ratio, validation)
     if norm.finite.any():
         _add_grad_norm(made, norm)
     if len(lr.value):
@@ -191,9 +190,7 @@ def _standardise(runs: Sequence[Channels]) -> list[Standardised]:
         start,
         ratio,
         smooth,
-        where_val,
-        ratio_val,
-        None if where_val is None else select(val.value, val.finite),
+        validation,
         norm.value if len(norm.value) else None,
         lr.value if len(lr.value) else None,
     )
@@ -241,7 +238,7 @@ class _Curves:
 
     @property
     def n(self) -> int:
-        return self.value.shape[1]
+        return int(self.value.shape[1])
 
     def bounded(self) -> _Curves:
         """Keep finite values where sums and ratios of them are finite, too."""
@@ -263,8 +260,8 @@ def _add_loss(made: _Made, loss: _Curves, ratio: Array, smooth: Array) -> None:
     made.rows["noise"] = _on_grid(passed, noise) * 2
 
 
-def _add_validation(made: _Made, loss: _Curves, ratio: Array, at: Array, val: Array) -> None:
-    x, y = _bins(at, val)
+def _add_validation(made: _Made, loss: _Curves, ratio: Array, val: Validation) -> None:
+    x, y = _bins(val.where, val.ratio)
     gap = y - interpolate(x, loss.progress(), _smooth(ratio))
     made.series |= {"val": y, "val_shape": _shape(y), "gap": gap}
     made.rows["val"] = _on_grid(x, y) / 2
@@ -396,7 +393,7 @@ def _shape(y: Array) -> Array:
     """Scale from the lowest value (0) to the first (1), within -1 to 4."""
     low = y.min(1, keepdims=True)
     first = median(y[:, : max(1, round(0.03 * y.shape[1]))])[:, None]
-    return np.clip((y - low) / np.maximum(first - low, 0.02), -1, 4)
+    return np.asarray(np.clip((y - low) / np.maximum(first - low, 0.02), -1, 4))
 
 
 def _noise(y: Array, smooth: Array) -> Array:

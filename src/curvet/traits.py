@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .robust import count, interpolate, median, middle, quantiles, running_median, spread
+from .robust import count, interpolate, median, quantiles, running_median, spread
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -126,6 +126,23 @@ _PLACES = {name: place for place, name in enumerate(TRAITS)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """Finite validation losses, all arrays (run, m).
+
+    Parameters
+    ----------
+    where : array
+        Share of the run at which each was logged.
+    values, ratio : arrays
+        The losses, and log10 of their ratio to the start of the training loss.
+    """
+
+    where: Array
+    values: Array
+    ratio: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """Runs of one shape: their curves have the same numbers of points, of which as many are finite.
 
@@ -141,9 +158,8 @@ class Measured:
         Finite losses as log10 of their ratio to the start.
     smooth : array of shape (run, k)
         The same without noise: see `smoothed`.
-    where_val, ratio_val, val : arrays of shape (run, m), or None
-        Share of the run at which each finite validation loss was logged, log10 of its ratio to
-        the start, and the loss itself.
+    val : Validation or None
+        Finite validation losses.
     grad_norm : array of shape (run, any), or None
         As logged; as many finite where the loss is finite as well in each run.
     lr : array of shape (run, any), or None
@@ -155,9 +171,7 @@ class Measured:
     start: Array
     ratio: Array
     smooth: Array
-    where_val: Array | None
-    ratio_val: Array | None
-    val: Array | None
+    val: Validation | None
     grad_norm: Array | None
     lr: Array | None
 
@@ -184,12 +198,11 @@ def measure_traits(runs: Measured) -> Array:
         found |= _jump(ratio, change)
         if runs.grad_norm is not None:
             found |= _grad_norm(runs.grad_norm, runs)
-        if runs.where_val is not None and runs.ratio_val is not None and runs.val is not None:
-            if runs.ratio_val.shape[1] >= 3:
-                found["val_log_end"] = _level(runs.val[:, -1])
-                below = interpolate(runs.where_val, _places(runs.finite), smooth)
-                noise = found.get("loss_noise", np.full(len(out), np.nan))
-                found |= _validation(runs.ratio_val, below, noise)
+        if runs.val is not None and runs.val.values.shape[1] >= 3:
+            found["val_log_end"] = _level(runs.val.values[:, -1])
+            below = interpolate(runs.val.where, _places(runs.finite), smooth)
+            noise = found.get("loss_noise", np.full(len(out), np.nan))
+            found |= _validation(runs.val.ratio, below, noise)
         if runs.lr is not None and runs.lr.shape[1] == runs.loss.shape[1]:
             found |= _rate(runs.lr, runs.finite, smooth)
     for name, values in found.items():

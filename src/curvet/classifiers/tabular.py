@@ -19,6 +19,7 @@ from ..features import FEATURES
 from .base import Inputs
 from .trees import Forest
 
+_BLOCK = 32  # runs: what is known of all their trees stays in the cache
 _FIELDS = (
     "feature_idx",
     "num_threshold",
@@ -101,7 +102,11 @@ class Tabular:
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        scores = self._scores(inputs.table)
+        parts = [
+            self._scores(inputs.table[i : i + _BLOCK])
+            for i in range(0, max(1, len(inputs)), _BLOCK)
+        ]
+        scores = np.concatenate(parts)
         if scores.shape[1] == 1:  # two causes need one score
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
         scores = np.exp(scores - scores.max(1, keepdims=True))

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from .ranks import count_reached, pad_knots
 
 MAX_LEAVES = 64
-_BLOCK = 32  # runs: what is known of all their trees stays in the cache
 _ALWAYS = 2**15 - 1  # a limit that every rank keeps
 
 
@@ -80,10 +79,6 @@ class Forest:
 
     def values(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
         """Find the leaf that each run falls into, (run, column) -> (run, tree)."""
-        parts = [self._values(table[i : i + _BLOCK]) for i in range(0, len(table), _BLOCK)]
-        return np.concatenate(parts) if parts else np.empty((0, len(self.leaves)))
-
-    def _values(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
         x = np.ascontiguousarray(table.T)
         rank = count_reached(x, self.knots).astype(np.int16)
         ranks = np.concatenate([rank, np.where(np.isnan(x), _ALWAYS, rank)], dtype=np.int16)
