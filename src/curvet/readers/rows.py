@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"}
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
 
 
+@lru_cache(maxsize=4096)  # the files of one archive have the same columns
 def plain(name: str) -> str:
     """Write a column name in the one form in which names are compared.
 
