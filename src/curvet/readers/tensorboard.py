@@ -32,6 +32,7 @@ from .protobuf import Message, WireError, fields, packed, signed, spans
 from .text import HEAD
 
 RECORD_LIMIT = 64 * 2**20  # bytes; larger records hold graphs or pictures and are passed over
+_IN_MEMORY = 2**26  # bytes up to which a whole file is read
 _SMALL = 1024  # bytes; records up to here may be read together
 _SPLITS = frozenset({"train", "validation", "eval", "val", "valid", "test"})
 _HPARAMS = re.compile(r"\d{9,}\.\d+")  # add_hparams calls its folder by the time
@@ -46,6 +47,7 @@ class _Series:
     value: array[float] = field(default_factory=lambda: array("d"))
 
 
+@lru_cache(maxsize=4096)  # the same lengths come again in every file
 def _checksum(data: bytes) -> int:
     """Masked CRC-32C, bit by bit: for the 8 bytes of a length that is fast enough."""
     crc = 0xFFFFFFFF
@@ -57,56 +59,60 @@ def _checksum(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def frames(path: Path, data: bytes | mmap, known: dict[bytes, int]) -> Iterator[tuple[int, int]]:
-    """Yield where each record of an event file begins and ends.
+@dataclass(slots=True)
+class _Frames:
+    """Where the records of a file begin and end, and the damage that ends them."""
 
-    Parameters
-    ----------
-    path : Path
-        For the error.
-    data : bytes or mmap
-        The file.
-    known : dict
-        Lengths whose checksum was right, by their bytes: few occur in one file.
+    begins: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    damage: ReadError | None = None
 
-    Raises
-    ------
-    ReadError
-        A record whose length does not agree with its checksum.
-    """
-    place, size = 0, len(data)
-    while place + 12 <= size:
-        frame = data[place : place + 12]
-        length = known.get(frame)
-        if length is None:
-            length = int.from_bytes(frame[:8], "little")
-            if _checksum(frame[:8]) != int.from_bytes(frame[8:], "little"):
-                raise ReadError(
-                    path,
-                    f"damaged at byte {place} of {size}; the values before it are read",
-                    "write or copy the file again",
-                )
-            known[frame] = length
-        begin, place = place + 12, place + 16 + length
-        if place > size:
-            return  # cut off while it was written
-        if length <= RECORD_LIMIT:
-            yield begin, begin + length
+    @classmethod
+    def of(cls, path: Path, data: bytes | mmap, most: int = 2**62) -> _Frames:
+        """Go from record to record: up to one whose length does not agree with its checksum."""
+        found, place, size = cls(), 0, len(data)
+        known: dict[bytes, int] = {}  # few lengths occur in one file
+        while place + 12 <= size and len(found.ends) < most:
+            frame = data[place : place + 12]
+            length = known.get(frame)
+            if length is None:
+                length = known[frame] = int.from_bytes(frame[:8], "little")
+                if _checksum(frame[:8]) != int.from_bytes(frame[8:], "little"):
+                    where = f"damaged at byte {place} of {size}; the values before it are read"
+                    found.damage = ReadError(path, where, "write or copy the file again")
+                    break
+            begin, place = place + 12, place + 16 + length
+            if place > size:
+                break  # cut off while it was written
+            if length <= RECORD_LIMIT:
+                found.begins.append(begin)
+                found.ends.append(begin + length)
+        return found
 
 
 @contextmanager
 def _content(path: Path) -> Iterator[bytes | mmap]:
     """Open a file as if it was in memory."""
     with path.open("rb") as file:
-        empty = file.seek(0, 2) == 0
-        yield b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ)
+        size = file.seek(0, 2)
+        file.seek(0)
+        yield mmap(file.fileno(), 0, access=ACCESS_READ) if size > _IN_MEMORY else file.read()
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """Yield the contents of the records of one event file; see `frames`."""
+def records(path: Path, most: int = 2**62) -> Iterator[bytes]:
+    """Yield the contents of the first records of one event file.
+
+    Raises
+    ------
+    ReadError
+        A record whose length does not agree with its checksum.
+    """
     with _content(path) as data:
-        for begin, end in frames(path, data, {}):
+        frames = _Frames.of(path, data, most)
+        for begin, end in zip(frames.begins, frames.ends, strict=True):
             yield data[begin:end]
+        if frames.damage is not None:
+            raise frames.damage
 
 
 @dataclass(slots=True)
@@ -125,21 +131,14 @@ class _Found:
 
 def _read_file(path: Path, series: dict[str, _Series], ignored: set[str]) -> None:
     """Add the scalars of one file, those alike all at once."""
-    begins, ends, error = array("q"), array("q"), None
     with _content(path) as data:
-        try:
-            for begin, end in frames(path, data, {}):
-                begins.append(begin)
-                ends.append(end)
-        except ReadError as damage:
-            error = damage
-        found: dict[str, _Found] = {}
-        rest = _alike(data, np.array(begins), np.array(ends), found)
-        last = len(begins)  # the first record that is not read
+        frames, found = _Frames.of(path, data), dict[str, _Found]()
+        rest = _alike(data, frames, found)
+        last, error = len(frames.ends), frames.damage  # the first record that is not read
         hidden = dict.fromkeys(ignored, -1)  # tag -> record from which it is no scalar
         for number in rest:
             try:
-                record = data[begins[number] : ends[number]]
+                record = data[frames.begins[number] : frames.ends[number]]
                 _read_record(record, int(number), found, hidden)
             except WireError as damage:
                 last = int(number) + 1  # its values before the damage count
@@ -180,12 +179,7 @@ class _Pattern:
     value: tuple[int, int]
 
 
-def _alike(
-    data: bytes | mmap,
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    found: dict[str, _Found],
-) -> NDArray[np.int64]:
+def _alike(data: bytes | mmap, frames: _Frames, found: dict[str, _Found]) -> NDArray[np.int64]:
     """Read scalars whose records differ in time, step and value alone.
 
     Returns
@@ -193,11 +187,12 @@ def _alike(
     array
         Numbers of the records that are left.
     """
+    begins = np.array(frames.begins, dtype=np.int64)
     if not len(begins):
         return begins
-    sizes, left = ends - begins, []
+    sizes, left = np.array(frames.ends) - begins, []
     every = np.frombuffer(data, np.uint8)
-    for size in np.unique(sizes):
+    for size in sorted(set(sizes.tolist())):
         numbers = np.flatnonzero(sizes == size)
         if size > _SMALL:
             left.append(numbers)
@@ -326,15 +321,16 @@ def _scalar(tensor: bytes) -> float | None:
 
 def _first_time(path: Path) -> float:
     """Return the wall time of the first event, or that in the file name."""
-    for record in records(path):
+    for record in records(path, 1):
         for number, wire, content in fields(record):
             if number == 1 and wire == 1 and isinstance(content, bytes):
                 return float(struct.unpack("<d", content)[0])
-        break
     return 0.0
 
 
 def _sorted_by_time(paths: Sequence[Path]) -> list[Path]:
+    if len(paths) == 1:
+        return list(paths)
     times = []
     for path in paths:
         try:
