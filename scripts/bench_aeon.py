@@ -4,7 +4,7 @@ Two steps, since aeon pins other versions of what curvet needs. Where curvet is 
 
     python scripts/bench_aeon.py export --corpus corpus --out aeon.npz
 
-and in an environment of its own (pip install aeon):
+and in an environment of its own (pip install aeon tsfresh):
 
     python scripts/bench_aeon.py compare aeon.npz --out docs/aeon.json
 
@@ -82,7 +82,7 @@ def classifiers(seed: int) -> Mapping[str, tuple[Callable[[], Any], int, tuple[s
     from aeon.classification.interval_based import QUANTClassifier
 
     def fresh_prince() -> Any:
-        return FreshPRINCEClassifier(n_estimators=100, random_state=seed)
+        return FreshPRINCEClassifier("efficient", n_estimators=100, random_state=seed)
 
     return {
         "QUANT": (lambda: QUANTClassifier(random_state=seed), 10**9, None),
