@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .predictor import Predictor
     from .run import Run
 
-BATCH_SIZE = 512  # runs that the predictor sees at once
+BATCH_SIZE = 2048  # runs that the predictor sees at once
 BATCH_POINTS = 2**21  # points of the runs in one batch: bounds memory
 
 Keep = Callable[["Run", Diagnosis], None]

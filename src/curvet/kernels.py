@@ -310,7 +310,8 @@ def _permutation_entropy(block: Block, tau: int, dimension: int) -> Array:
     code = np.zeros(values[0].shape, np.min_scalar_type(2 ** len(pairs) - 1))
     for place, (a, b) in enumerate(pairs):
         code |= (values[a] > values[b]).astype(code.dtype) << code.dtype.type(place)
-    return _entropy(np.stack([count(code == c) for c in np.unique(code)], axis=1) / windows)
+    codes = np.unique(code) if len(pairs) > 3 else range(2 ** len(pairs))
+    return _entropy(np.stack([count(code == c) for c in codes], axis=1) / windows)
 
 
 KERNELS: Mapping[str, Kernel] = {

@@ -179,10 +179,10 @@ def _all_numbers(path: Path) -> tuple[Layout, _Table] | None:
     if not np.array_equal(np.searchsorted(marks, ends), np.arange(1, len(ends) + 1) * (width - 1)):
         return None
     try:
-        cells = list(map(float, body[:-1].replace(b"\n", mark).split(mark)))
+        cells = np.fromiter(map(float, body[:-1].replace(b"\n", mark).split(mark)), np.float64)
     except ValueError:
         return None
-    rows = Rows.full(layout.header, np.array(cells).reshape(-1, width))
+    rows = Rows.full(layout.header, cells.reshape(-1, width))
     return layout, _Table(runs={(1, ""): rows})
 
 
