@@ -91,7 +91,7 @@ def count(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def interpolate(at: Array, x: Array, y: Array) -> Array:
     """Interpolate row by row as `numpy.interp` does: (run, m), (run, n), (run, n) -> (run, m)."""
-    if (at != at[:1]).any() or (x != x[:1]).any():
+    if len(y) == 1 or (at != at[:1]).any() or (x != x[:1]).any():
         return np.array([np.interp(*row) for row in zip(at, x, y, strict=True)])
     if np.array_equal(at[0], x[0]):
         return y

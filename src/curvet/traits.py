@@ -298,8 +298,14 @@ def _curve(y: Array, smooth: Array, change: _Change) -> Found:
 @lru_cache(maxsize=8)
 def _slow(n: int) -> Array:
     """Return orthonormal polynomials up to the fourth degree, (n, 5)."""
-    q, _ = np.linalg.qr(np.polynomial.legendre.legvander(np.linspace(-1, 1, n), min(4, n - 2)))
-    return np.asarray(q)
+    t = np.linspace(-1, 1, n)
+    found = [np.full(n, n**-0.5)]
+    while len(found) < 5:
+        further = t * found[-1]
+        for other in found[-2:]:
+            further = further - (further @ other) * other
+        found.append(further / np.sqrt(further @ further))
+    return np.stack(found, axis=1)
 
 
 def _periods(y: Array) -> Found:
@@ -525,7 +531,8 @@ def _window(y: Array, begin: NDArray[np.intp], size: int) -> tuple[Array, Mask]:
     """Cut a window out of each row, (run, size), and tell which of it lies within the row."""
     at = begin[:, None] + np.arange(size)
     there = (at >= 0) & (at < y.shape[1])
-    return np.take_along_axis(y, np.clip(at, 0, y.shape[1] - 1), 1), there
+    inside = np.minimum(np.maximum(at, 0), y.shape[1] - 1)
+    return y[np.arange(len(y))[:, None], inside], there
 
 
 def _median_of(values: Array, there: Mask) -> Array:
