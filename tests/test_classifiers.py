@@ -281,3 +281,75 @@ def test_inputs_are_cut_together() -> None:
         assert len(part) == 1
         assert part.table.all()
         assert part.image.all()
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+def test_the_nets_are_asked_as_by_torch(name: str, classifiers: dict[str, Classifier]) -> None:
+    classifier: Any = classifiers[name]
+    inputs = made_up(40, N_CAUSES, 9)[0]
+    x = classifier._prepare(inputs.table) if name == "mlp" else inputs.image
+    shape = (x.shape[1], N_CAUSES) if name == "mlp" else (N_CAUSES,)
+    p = []
+    for weights in classifier.nets_:
+        net = classifier._make(*shape)
+        net.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+        with torch.inference_mode():
+            p.append(net.eval()(torch.from_numpy(np.ascontiguousarray(x))).double().softmax(1))
+    found = classifier.predict_proba(inputs)
+    np.testing.assert_allclose(found, torch.stack(p).mean(0).numpy(), rtol=0, atol=1e-5)
+
+
+def test_scores_are_interpolated_between_knots() -> None:
+    from curvet.classifiers.mlp import _to_scores
+
+    rng = np.random.default_rng(0)
+    knots = np.sort(rng.standard_normal((5, 64)).astype(np.float32), axis=1)
+    scores = np.sort(rng.standard_normal((5, 64)).astype(np.float32), axis=1)
+    knots[3, 10:], scores[3, 10:] = np.inf, scores[3, 9]
+    knots[4], scores[4] = np.inf, 0.0  # a feature without knots
+    x = rng.standard_normal((90, 5)).astype(np.float32)
+    x[:64, 0], x[0], x[1, 2] = knots[0], 9.0, np.nan
+    for row, found in zip(x, _to_scores(x, knots, scores), strict=True):
+        for column in range(5):
+            n = int(np.isfinite(knots[column]).sum())
+            expected = (
+                0.0
+                if n == 0 or np.isnan(row[column])
+                else np.interp(row[column], knots[column, :n], scores[column, :n])
+            )
+            assert found[column] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("leaves", [2, 16, 17, 40])
+def test_trees_of_any_size(leaves: int) -> None:
+    inputs, y = made_up(400, 2, 3)
+    trees = Tabular(iterations=3, min_leaf=1, leaves=leaves)
+    trees.fit(inputs, y, np.ones(len(y)), 2, 0, lambda done, total: None)
+    fresh = made_up(20, 2, 4)[0]
+    found = trees._scores(fresh.table)
+    for row, score in zip(fresh.table, found, strict=True):
+        every = [
+            naive.walk_trees(trees.nodes_, root, row[trees.columns_]) for root in trees.roots_[:, 0]
+        ]
+        assert score[0] == pytest.approx(trees.baseline_[0] + sum(every), rel=1e-12)
+
+
+def test_values_on_and_beside_a_threshold() -> None:
+    from curvet.classifiers.trees import Forest
+
+    limits = np.array([0.1, -0.1, 1e-300, 0.0, np.inf, 3.0000000001])
+    nodes = {
+        "feature_idx": np.tile([0, 0, 0], len(limits)).astype(np.int32),
+        "num_threshold": np.repeat(limits, 3),
+        "missing_go_to_left": np.tile([0, 0, 0], len(limits)).astype(np.uint8),
+        "left": np.arange(3 * len(limits)) + 1,
+        "right": np.arange(3 * len(limits)) + 2,
+        "value": np.tile([0.0, 1.0, 2.0], len(limits)),
+        "is_leaf": np.tile([0, 1, 1], len(limits)).astype(np.uint8),
+    }
+    roots = 3 * np.arange(len(limits))
+    near = np.nextafter(limits.astype(np.float32)[:, None], np.float32([-np.inf, np.inf]))
+    x = np.concatenate([limits.astype(np.float32), near.ravel(), np.float32([np.nan, 5.0])])
+    found = Forest.of(nodes, roots, 1).values(x[:, None])
+    expected = np.where(x.astype(np.float64)[:, None] <= limits, 1.0, 2.0)
+    np.testing.assert_array_equal(found, expected)

@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from curvet.features import CALCULATORS, FEATURES, _tsfresh_name, extract_features
-from curvet.kernels import KERNELS, compute
+from curvet.kernels import KERNELS, Block, compute
 from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import standardise
 
 RNG = np.random.default_rng(0)
+WALK = np.where(RNG.random(150) < 0.1, np.nan, RNG.standard_normal(150).cumsum())
 SERIES = {
     "noise": RNG.standard_normal(100),
     "walk": RNG.standard_normal(256).cumsum(),
@@ -31,6 +32,14 @@ SERIES = {
     "tiny": 1e-9 * RNG.standard_normal(50),
     "large": 1e6 * RNG.standard_normal(50),
     "alternating": np.tile([1.0, -1.0], 20),
+    "steps": np.repeat([2.0, 2.0, 1.0, 1.5, 1.0], 9),
+    "rounded": np.round(RNG.standard_normal(200).cumsum(), 1),
+    "one that differs": np.where(np.arange(31) == 30, 1.0, 2.0),
+    "eleven": RNG.integers(0, 2, 11).astype(float),
+    "fifteen": -np.arange(15.0),
+    "not finite removed": WALK[np.isfinite(WALK)],
+    "hundred thousandth": 1.0 + 1e-5 * RNG.standard_normal(300),
+    "long": np.exp(-np.arange(2000) / 400) + 0.01 * RNG.standard_normal(2000),
 }
 
 EXCUSED = {
@@ -68,7 +77,7 @@ def test_kernel_equals_tsfresh(name: str, by_tsfresh: pd.DataFrame) -> None:
         if (name, series) in EXCUSED:
             continue
         expected = by_tsfresh.loc[series, columns].to_numpy(float)
-        found = compute(name, CALCULATORS[name], x[None])[0]
+        found = compute(name, CALCULATORS[name], Block(x[None]))[0]
         np.testing.assert_allclose(
             found, expected, rtol=1e-6, atol=1e-9, err_msg=f"{name} of {series}"
         )
@@ -96,7 +105,7 @@ def test_without_a_kernel_tsfresh_itself_is_asked(name: str, parameters: list[An
     )
     columns = [f"x__{_tsfresh_name(name, p)}" for p in parameters]
     np.testing.assert_allclose(
-        compute(name, parameters, x), expected[columns].to_numpy(), rtol=1e-6
+        compute(name, parameters, Block(x)), expected[columns].to_numpy(), rtol=1e-6
     )
 
 

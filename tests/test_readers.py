@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import curvet.readers
+import curvet.readers.table
 from curvet.errors import NoLossError, ReadError, UnknownFormatError
 from curvet.readers import READERS, Unit, find, json_table, read, tensorboard, text
 from curvet.roles import assign
@@ -948,3 +949,124 @@ def test_numbers_as_loggers_write_them() -> None:
     for cell in ("1_0", "abc", "1.2.3", "tensor(x)"):
         with pytest.raises(ValueError, match=r"number|convert"):
             text.number(cell)
+
+
+WRITTEN = st.one_of(
+    st.floats().map(repr),
+    st.integers(-(10**20), 10**20).map(str),
+    st.sampled_from(
+        ["", " 1.5 ", "nan", "-inf", "NA", "1_0", "adam", "1e400", "+.5", "\u0663", "5%"]
+    ),
+)
+
+
+@given(
+    st.lists(st.lists(WRITTEN, min_size=2, max_size=4), min_size=1, max_size=12),
+    st.sampled_from(
+        ["step,loss", "loss,step,val", "run,loss", "tag,value,step", "a;b", "x\ty", ""]
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+)
+def test_a_table_read_in_one_go_is_as_cell_by_cell(
+    rows: list[list[str]], header: str, newline: str, whole: bool
+) -> None:
+    mark = next((m for m in ";\t" if m in header), ",")
+    content = newline.join([header, *(mark.join(row) for row in rows)]) + newline * whole
+    _both_ways(content)
+
+
+@given(st.lists(st.lists(st.floats(), min_size=3, max_size=3), min_size=1, max_size=12))
+def test_numbers_alone_are_read_in_one_go(rows: list[list[float]]) -> None:
+    content = "step,loss,val_loss\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows)
+    assert _both_ways(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "step,loss\n1,2\n2,1\nstep,loss\n1,3\n2,2\n",
+        "step,loss\n1,2\n\n2,1\n",
+        "step,loss\n1,2\n2,1.2",
+        "step,loss\n1,2\n2\n",
+        "step,loss\n1,2,3\n2,3,4\n",
+        "step,loss,\n1,2,\n2,3,\n",
+        "# comment\nstep,loss\n1,2\n2,3\n",
+        '"step","loss"\n1,2\n2,3\n',
+        "1,2\n2,3\n3,4\n",
+        "\ufeffstep,loss\n1,2\n2,3\n",
+        "\nstep,loss\n1,2\n2,3\n",
+        "loss\n2\n1\n",
+        ",loss\n0,2\n1,1\n",
+        "epoch,step,loss\n0,1,2\n0,2,1\n1,1,0.5\n",
+        "step,loss\r1,2\r2,3\r",
+    ],
+)
+def test_traps_are_the_same_both_ways(content: str) -> None:
+    _both_ways(content)
+
+
+def _both_ways(content: str) -> bool:
+    """Compare the two ways to read a table; tell whether the quick one could."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = write(Path(folder) / "a.csv", content.encode())
+        try:
+            quick = curvet.readers.table._all_numbers(path) is not None
+        except ReadError:  # a header that both refuse
+            quick = False
+        found = runs_of(path)
+        patch.setattr(curvet.readers.table, "_all_numbers", lambda path: None)
+        expected = runs_of(path)
+    assert [str(error) for error in found[1]] == [str(error) for error in expected[1]]
+    assert len(found[0]) == len(expected[0])
+    assert all(same(a, b) for a, b in zip(found[0], expected[0], strict=True))
+    return quick
+
+
+def test_scalars_of_many_kinds_in_one_file(tmp_path: Path) -> None:
+    """Alike or not, hidden by a plug-in or not, each keeps its place."""
+
+    def event(step: int, *values: bytes) -> bytes:
+        summary = b"".join(_part(1, value) for value in values)
+        count = b"\x10" + _varint(step % 2**64)
+        return _frame(b"\x09" + struct.pack("<d", 5.0) + count + _part(5, summary))
+
+    def scalar(tag: str, value: float) -> bytes:
+        return _part(1, tag.encode()) + b"\x15" + struct.pack("<f", value)
+
+    plugin = _part(9, _part(1, _part(1, b"text")))
+    content = b"".join(
+        [
+            *(event(s, scalar("a", s), scalar("b", -s)) for s in (0, 1)),
+            *(event(s, scalar("a", s)) for s in (2, 127, 128, 300, -1, 5, 5)),
+            event(6, scalar("c", 1)),
+            event(7, scalar("c", 2) + plugin),
+            event(8, scalar("c", 3)),
+            *(event(s, scalar("b", s)) for s in (9, 70_000)),
+        ]
+    )
+    curves = one(write(tmp_path / "x.tfevents.1", content)).curves
+    assert list(curves) == ["a", "b", "c"]
+    assert curves["a"].step.tolist() == [0, 1, 2, 127, 128, 300, -1, 5, 5]
+    assert curves["a"].value.tolist() == [0, 1, 2, 127, 128, 300, -1, 5, 5]
+    assert curves["b"].step.tolist() == [0, 1, 9, 70_000]
+    assert curves["b"].value.tolist() == [0, -1, 9, 70_000]
+    assert curves["c"].step.tolist() == [6]
+    assert curves["c"].value.tolist() == [1]
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def _part(number: int, content: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _frame(content: bytes) -> bytes:
+    length = struct.pack("<Q", len(content))
+    return length + struct.pack("<I", tensorboard._checksum(length)) + content + bytes(4)

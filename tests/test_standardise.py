@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from curvet.roles import Channels
 from curvet.run import Curve
-from curvet.standardise import IMAGE_CHANNELS, N_STEPS, OPTIONAL, Standardised, standardise
+from curvet.standardise import (
+    IMAGE_CHANNELS,
+    N_STEPS,
+    OPTIONAL,
+    SCALARS,
+    Standardised,
+    standardise,
+    standardise_many,
+)
+
+from . import naive_standardise
 
 UNITS = {
     *("level", "decimals", "log_start", "log_end", "log_low", "log_max", "val_log_end"),
@@ -244,3 +254,72 @@ def test_the_run_is_left_alone() -> None:
     before = one.loss.value.copy()
     standardise(one)
     np.testing.assert_array_equal(one.loss.value, before)
+
+
+RNG = np.random.default_rng(3)
+WALK = np.exp(0.1 * RNG.standard_normal(300).cumsum())
+HARD = {
+    "ties": np.round(2 * np.exp(-np.arange(90) / 30) + 0.1 * RNG.random(90), 1),
+    "steps": np.repeat([3.0, 2.0, 2.5, 1.0], 20) + 1e-3 * RNG.random(80),
+    "spikes": np.where(RNG.random(200) < 0.03, 30.0, 1 + np.exp(-np.arange(200) / 40)),
+    "gaps": np.where(RNG.random(256) < 0.2, np.nan, WALK[:256]),
+    "ends in nan": np.append(WALK[:100], [np.inf, np.nan, np.nan]),
+    "negative": RNG.standard_normal(150).cumsum(),
+    "huge": np.append(WALK[:60], [1e300, 1e280]),
+    "walk": WALK,
+    "longer than the grid": np.exp(-np.arange(1000) / 300) * np.exp(0.1 * RNG.random(1000)),
+    "long": 0.5 + np.exp(-np.arange(20_000) / 4000) + 0.1 * RNG.random(20_000),
+    **{f"{n} points": 1 + RNG.random(n) for n in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 20, 41)},
+}
+FLAT = {"constant": np.full(40, 0.7), "zeros": np.zeros(30), "falls once": np.eye(1, 60)[0]}
+NOISE = ("rate", "t_25", "t_50", "slope", "share", "entropy", "time", "peak", "cycles", "frequency")
+"""Traits that are rounding errors where nothing moves: the two ways round differently."""
+
+
+def hard_runs(losses: dict[str, Any]) -> dict[str, Channels]:
+    runs = {}
+    for name, loss in losses.items():
+        n, known = len(loss), np.where(np.isfinite(loss), loss, 1.0)
+        val = 1.1 * np.abs(known[:: max(1, n // 30)]) + 0.01
+        step = 10.0 * np.arange(n)
+        norm = np.where(np.arange(n) % 50 == 7, np.nan, 0.1 + np.abs(known))
+        lr = np.linspace(0.1, 0.0, n)
+        runs[f"{name}, alone"] = channels(loss)
+        runs[f"{name}, all"] = channels(loss, val=val, grad_norm=norm, lr=lr)
+        runs[f"{name}, val by step"] = Channels(
+            Curve.of("loss", loss, step), Curve.of("val", val[::-1], step[:: max(1, n // 30)]),
+            Curve.of("grad_norm", norm[: n // 2]), Curve.of("lr", np.zeros(n)),
+        )  # fmt: skip
+    return runs
+
+
+def assert_twins(found: Standardised, one: Channels, name: str, exact: bool) -> None:
+    expected = naive_standardise.standardise(one)
+    np.testing.assert_allclose(found.image, expected.image, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert set(found.series) == set(expected.series), name
+    for key, series in expected.series.items():
+        np.testing.assert_allclose(found.series[key], series, rtol=1e-9, atol=1e-12, err_msg=name)
+    assert set(found.scalars) == set(expected.scalars) == set(SCALARS)
+    for key, value in expected.scalars.items():
+        if exact or not any(part in key for part in NOISE):
+            np.testing.assert_allclose(
+                found.scalars[key], value, rtol=1e-8, atol=1e-8, err_msg=f"{key} of {name}"
+            )
+
+
+@pytest.mark.parametrize("exact", [True, False], ids=["hard", "flat"])
+def test_many_at_once_are_as_one_by_one(exact: bool) -> None:
+    runs = hard_runs(HARD if exact else FLAT)
+    for (name, one), found in zip(runs.items(), standardise_many(list(runs.values())), strict=True):
+        assert_twins(found, one, name, exact)
+
+
+def test_a_run_does_not_depend_on_its_neighbours() -> None:
+    some = [falling(n, seed) for seed in range(40) for n in (6, 30, 300)]
+    runs = [*some, *hard_runs(HARD).values()]
+    for one, found in zip(runs, standardise_many(runs), strict=True):
+        alone = standardise(one)
+        np.testing.assert_array_equal(found.image, alone.image)
+        np.testing.assert_allclose(
+            list(found.scalars.values()), list(alone.scalars.values()), rtol=1e-9, atol=1e-9
+        )

@@ -106,8 +106,8 @@ def look(channels: Channels) -> Facts:
     level = running_median(y, n // 10 + 3)
     drop = max(start - float(level.min()), 1e-12)
     rest = y - level
-    noise = noise_level(rest[n // 2 :])
-    out = np.flatnonzero(rest > max(8 * noise_level(rest), 0.2 * drop))
+    noise = float(noise_level(rest[n // 2 :]))
+    out = np.flatnonzero(rest > max(8 * float(noise_level(rest)), 0.2 * drop))
     out = out[out > n // 20]
     at = int(out[rest[out].argmax()]) if len(out) else 0
     lost = int(bad[0]) if len(bad) else n

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from .readers import Unit
     from .run import Run
 
-BATCH_SIZE = 64  # runs that the predictor sees at once; bounds memory, too
+BATCH_SIZE = 2048  # runs that the predictor sees at once
+BATCH_POINTS = 2**21  # points of the runs in one batch: bounds memory
 
 Keep = Callable[["Run", Diagnosis], None]
 
@@ -141,10 +142,11 @@ class _Batch:
 
     units: list[list[Row]] = field(default_factory=list)
     waiting: list[tuple[list[Row], int, Run]] = field(default_factory=list)
+    points: int = 0  # of the runs that wait
 
     @property
     def full(self) -> bool:
-        return len(self.waiting) >= BATCH_SIZE or len(self.units) >= 16 * BATCH_SIZE
+        return max(len(self.waiting), len(self.units)) >= BATCH_SIZE or self.points >= BATCH_POINTS
 
     def open(self) -> None:
         """Begin the rows of the next unit."""
@@ -157,6 +159,7 @@ class _Batch:
             return
         rows.append(Row(entry.id, entry.source, entry.format, "ok", None, ""))
         self.waiting.append((rows, len(rows) - 1, entry))
+        self.points += sum(map(len, entry.curves.values()))
 
     def add_error(self, unit: Unit, error: ReadError) -> None:
         """Note what of a unit could not be read: beside its last run, or as a row of its own."""
@@ -180,6 +183,7 @@ class _Batch:
                 kind = type(answer).__name__
                 rows[place] = replace(rows[place], status="error", error=str(answer), kind=kind)
         self.waiting.clear()
+        self.points = 0
 
     def close(self) -> Iterator[list[Row]]:
         """Hand over the rows of all units."""

@@ -16,7 +16,7 @@ from .errors import CorpusError
 from .labelled import corpus_seed, load_labelled, split
 from .predictor import Predictor, make_inputs
 from .roles import assign
-from .standardise import MIN_POINTS, standardise
+from .standardise import MIN_POINTS, standardise_many
 from .trials import read_trial
 
 VIEWS: Mapping[str, tuple[str, ...]] = {
@@ -225,13 +225,13 @@ def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
         channels = assign(trial.run)
         finite = np.isfinite(channels.loss.value).any()
         if trial.cause in causes and len(channels.loss) >= MIN_POINTS and finite:
-            runs.append(standardise(channels))
+            runs.append(channels)
             kept.append(causes.index(trial.cause))
             groups.append(trial.group)
             bases.append(trial.base)
     if not runs:
         raise CorpusError(f"{field}: no run with a cause that the predictor knows")
-    inputs, y = make_inputs(runs), np.array(kept)
+    inputs, y = make_inputs(standardise_many(runs)), np.array(kept)
     group, base = np.array(groups), np.array(bases)
     out: dict[str, Any] = {}
     for name in ("all sources", *sorted(set(groups))):

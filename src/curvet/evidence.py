@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagnosis import Evidence
-from .robust import noise_level, running_median
+from .robust import median, noise_level, running_median
 from .roles import Channels
 from .run import Curve
 
@@ -55,7 +55,7 @@ def _course(loss: Curve) -> Iterator[Evidence]:
     if len(value) < 5:
         return
     tail = max(1, len(value) // 10)
-    start, end = float(np.median(value[:tail])), float(np.median(value[-tail:]))
+    start, end = float(median(value[:tail])), float(median(value[-tail:]))
     low = int(value.argmin())
     last = float(step[-1])
     if abs(end - start) <= 0.03 * max(abs(start), 1e-12):
@@ -65,7 +65,7 @@ def _course(loss: Curve) -> Iterator[Evidence]:
     else:
         yield Evidence("fallen", f"training loss fell from {start:.4g} to {end:.4g}")
         half = value[len(value) // 2 :]
-        late = float(np.median(half[: max(1, len(half) // 5)])) - end
+        late = float(median(half[: max(1, len(half) // 5)])) - end
         share = late / max(start - end, 1e-12)
         if share > 0.1:
             text = f"still falling: {share:.0%} of the whole drop came in the last half"
@@ -83,9 +83,10 @@ def _spikes(loss: Curve) -> Iterator[Evidence]:
         return
     level = running_median(value, 2 * (len(value) // 20) + 5)
     excess = value - level
-    noise = noise_level(excess)
     drop = float(value.max() - value.min())
-    limit = max(SPIKE * noise, 0.05 * drop)
+    if excess.max() <= 0.05 * drop:
+        return
+    limit = max(SPIKE * float(noise_level(excess)), 0.05 * drop)
     high = np.flatnonzero(excess > limit)
     high = high[high > len(value) // 50]  # the first points fall, they do not spike
     if len(high) == 0:
@@ -109,7 +110,7 @@ def _gradients(channels: Channels) -> Iterator[Evidence]:
     step, value = _finite(norm)
     if len(value) < 5:
         return
-    usual, top = float(np.median(value)), int(value.argmax())
+    usual, top = float(median(value)), int(value.argmax())
     if value[top] > 20 * max(usual, 1e-12):
         text = f"gradient norm reaches {value[top]:.3g} at {step[top]:g}, usually {usual:.3g}"
         yield Evidence("gradient_burst", text, (float(step[top]),))

@@ -12,14 +12,14 @@ Neurocomputing 307 (2018).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels import compute
-from .standardise import OPTIONAL, Standardised
-from .traits import TRAITS
+from .kernels import Block, compute
+from .standardise import OPTIONAL, SCALARS, Standardised
 
 SERIES = (
     "loss",
@@ -74,26 +74,8 @@ CALCULATORS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 }
 """tsfresh's calculators and their parameters, in tsfresh's own form."""
 
+_BLOCK = 2**15  # points that are looked at together: they and their order stay in the cache
 _AT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0)
-_SCALARS = (
-    "log_points",
-    "log_start",
-    "nonfinite_share",
-    "first_nonfinite",
-    "ends_nonfinite",
-    "negative_share",
-    "changed_share",
-    "decimals",
-    "counts_epochs",
-    "fractions",
-    "rewound_share",
-    "repeated_share",
-    "val_share",
-    "val_log_points",
-    "val_nonfinite_share",
-    "grad_norm_nonfinite_share",
-    *TRAITS,
-)
 
 
 def _tsfresh_name(calculator: str, parameters: Mapping[str, Any]) -> str:
@@ -111,9 +93,11 @@ _OF_SERIES = (
 )
 FEATURES = (
     *(f"{series}__{name}" for series in SERIES for name in _OF_SERIES),
-    *(f"run__{name}" for name in _SCALARS),
+    *(f"run__{name}" for name in SCALARS),
 )
 """Name of every feature, in the order of the columns."""
+
+_of_run = itemgetter(*SCALARS)
 
 
 def channel_of(feature: str) -> str | None:
@@ -138,28 +122,30 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
     array of shape (run, feature), float32
         In the order of `FEATURES`; NaN where a series is missing or too short.
     """
+    width, at = len(_OF_SERIES), len(SERIES) * len(_OF_SERIES)
     out = np.full((len(runs), len(FEATURES)), np.nan)
+    of_series = out[:, :at].reshape(len(runs), len(SERIES), width)
     by_length: dict[int, list[tuple[int, int, NDArray[np.float64]]]] = {}
     for row, run in enumerate(runs):
         for place, name in enumerate(SERIES):
-            x = np.diff(run.series["loss"]) if name == "change" and "loss" in run.series else None
-            x = run.series.get(name) if x is None else x
+            x = run.series.get("loss" if name == "change" else name)
+            if x is not None and name == "change":
+                x = x[1:] - x[:-1]
             if x is not None and len(x) >= 2:
                 by_length.setdefault(len(x), []).append((row, place, x))
-        out[row, -len(_SCALARS) :] = [run.scalars[name] for name in _SCALARS]
-    width = len(_OF_SERIES)
-    for some in by_length.values():
-        for begin in range(0, len(some), 4096):  # bounds memory
-            part = some[begin : begin + 4096]
-            values = _of_series(np.stack([x for _, _, x in part]))
-            for (row, place, _), value in zip(part, values, strict=True):
-                out[row, place * width : (place + 1) * width] = value
+        out[row, at:] = _of_run(run.scalars)
+    for length, some in by_length.items():
+        size = max(1, _BLOCK // length)
+        for begin in range(0, len(some), size):
+            rows, places, series = zip(*some[begin : begin + size], strict=True)
+            of_series[rows, places] = _of_series(np.stack(series))
     return np.asarray(np.clip(out, -1e6, 1e6), np.float32)
 
 
 def _of_series(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the features of series of one length, (series, point) -> (series, feature)."""
-    tsfresh = [compute(name, parameters, x) for name, parameters in CALCULATORS.items()]
+    block = Block(x)
+    tsfresh = [compute(name, parameters, block) for name, parameters in CALCULATORS.items()]
     return np.concatenate([*tsfresh, _at(x)], axis=1)
 
 

@@ -15,7 +15,7 @@ from .errors import CorpusError
 from .predictor import make_inputs
 from .roles import assign
 from .simulate.corpus import list_rounds, read_manifest, read_round
-from .standardise import standardise
+from .standardise import standardise_many
 
 HEALTHY_SHARE = 0.3
 """Prior probability of a healthy run: more than any fault, but people ask about suspect runs."""
@@ -144,7 +144,7 @@ def _load_round(
         (e.cause, e.training.base, e.family, e.training.task, e.training.net, e.style)
         for e in examples
     ]
-    return make_inputs([standardise(assign(e.run)) for e in examples]), np.array(labels)
+    return make_inputs(standardise_many([assign(e.run) for e in examples])), np.array(labels)
 
 
 def corpus_seed(corpus: Path) -> int:

@@ -20,7 +20,7 @@ from .evidence import measure
 from .features import extract_features
 from .roles import Channels, assign
 from .run import Run
-from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise
+from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
@@ -76,7 +76,7 @@ class Predictor:
         answers: dict[int, Diagnosis] = {}
         if ready:
             probabilities = self.probabilities(
-                make_inputs([standardise(channels[i]) for i in ready])
+                make_inputs(standardise_many([channels[i] for i in ready]))
             )
             sets = self.bundle.calibration.likely(probabilities)
             for i, p, inside in zip(ready, probabilities, sets, strict=True):

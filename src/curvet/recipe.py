@@ -343,7 +343,7 @@ class Trace:
         loss = self.loss[len(self.loss) // 2 :]
         if len(loss) < 4 or not np.isfinite(loss).all():
             return 0.0
-        return noise_level(loss - running_median(loss, len(loss) // 10 + 5))
+        return float(noise_level(loss - running_median(loss, len(loss) // 10 + 5)))
 
     def ends_above(self, twin: Trace, share: float) -> bool:
         """Tell whether the loss ends above the twin's by a share of the twin's whole drop."""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -147,6 +148,7 @@ def assign(run: Run) -> Channels:
     )
 
 
+@lru_cache(maxsize=4096)  # the runs of one archive have the same tags
 def words(tag: str) -> tuple[str, ...]:
     """Split a tag into its words.
 
@@ -161,6 +163,7 @@ def words(tag: str) -> tuple[str, ...]:
     return tuple(" ".join(joined.get(word, word) for word in plain).split())
 
 
+@lru_cache(maxsize=4096)
 def _loss(tag: str) -> _Loss | None:
     """Read a tag as the name of a loss, or None where it is none."""
     found = words(tag)

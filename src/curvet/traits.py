@@ -1,22 +1,27 @@
-"""Channels of a run -> named numbers that a person would measure on the curves.
+"""Channels of runs -> named numbers that a person would measure on the curves.
 
 tsfresh's features know one series at a time and no full-resolution noise. These relate channels to
 each other and set changes in relation to noise: how noise grows or fades, spikes and what comes
 after them, decay fits, the slope at the end in units of noise, and the gap to validation.
+
+Runs of one shape are measured together: arrays have a row for each run, and a measure that cannot
+be taken of a run is NaN there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .robust import noise_level, running_median
-from .roles import Channels
-from .run import Curve
+from .robust import count, interpolate, median, quantiles, running_median, spread
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Found = dict[str, Array]
 
 _OF_CURVE = (
     "noise",
@@ -117,81 +122,152 @@ TRAITS = (
 """Names of all numbers; those of an optional channel begin with its name."""
 
 
-def measure_traits(
-    channels: Channels, loss: Array, start: float, where_val: Array, ratio: Array, ratio_val: Array
-) -> dict[str, float]:
-    """Measure a run.
+_PLACES = {name: place for place, name in enumerate(TRAITS)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """Finite validation losses, all arrays (run, m).
 
     Parameters
     ----------
-    channels : Channels
-        Of the run.
-    loss : array of shape (n,)
-        Training loss, bounded; may hold non-finite values.
-    start : float
-        Level of the loss at its start.
-    where_val : array of shape (m,)
-        Share of the run at which each finite validation loss was logged.
-    ratio, ratio_val : arrays of shape (finite values of loss,) and (m,)
+    where : array
+        Share of the run at which each was logged.
+    values, ratio : arrays
+        The losses, and log10 of their ratio to the start of the training loss.
+    """
+
+    where: Array
+    values: Array
+    ratio: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Runs of one shape: their curves have the same numbers of points, of which as many are finite.
+
+    Parameters
+    ----------
+    loss : array of shape (run, n)
+        Training losses, bounded; may hold non-finite values.
+    finite : array of shape (run, n)
+        Where they are finite: at k places in each run.
+    start : array of shape (run,)
+        Levels of the losses at their start.
+    ratio : array of shape (run, k)
         Finite losses as log10 of their ratio to the start.
+    smooth : array of shape (run, k)
+        The same without noise: see `smoothed`.
+    val : Validation or None
+        Finite validation losses.
+    grad_norm : array of shape (run, any), or None
+        As logged; as many finite where the loss is finite as well in each run.
+    lr : array of shape (run, any), or None
+        As logged; as many finite and not negative in each run.
+    """
+
+    loss: Array
+    finite: Mask
+    start: Array
+    ratio: Array
+    smooth: Array
+    val: Validation | None
+    grad_norm: Array | None
+    lr: Array | None
+
+
+def measure_traits(runs: Measured) -> Array:
+    """Measure runs.
 
     Returns
     -------
-    dict
-        By the names in `TRAITS`, NaN where there is too little to measure.
+    array of shape (run, trait)
+        In the order of `TRAITS`, NaN where there is too little to measure.
     """
-    found = dict.fromkeys(TRAITS, np.nan)
-    if len(ratio) < 3:
-        return found
+    out = np.full((len(runs.loss), len(TRAITS)), np.nan)
+    ratio, smooth = runs.ratio, runs.smooth
+    k = ratio.shape[1]
+    if k < 3:
+        return out
     with np.errstate(all="ignore"):
-        finite = np.isfinite(loss)
-        smooth = _smooth(ratio)
-        found |= _levels(loss[finite], start)
-        found |= {f"loss_{k}": v for k, v in _curve(ratio, smooth).items()}
+        found = _levels(select(runs.loss, runs.finite), runs.start)
+        change = _Change.of(ratio)
+        found |= {f"loss_{name}": v for name, v in _curve(ratio, smooth, change).items()}
         found |= _decay(np.clip(10.0**ratio, 0, 20))
         found |= _fallen(smooth)
-        found |= _jump(ratio)
-        if channels.grad_norm is not None:
-            found |= _grad_norm(channels.grad_norm.value, loss, ratio)
-        if channels.val is not None and len(ratio_val) >= 3:
-            values = channels.val.value
-            found["val_log_end"] = _level(values[np.isfinite(values)][-1])
-            below = np.interp(where_val, np.flatnonzero(finite) / max(1, len(loss) - 1), smooth)
-            found |= _validation(ratio_val, below, found["loss_noise"])
-        if channels.lr is not None and len(channels.lr) == len(loss):
-            found |= _rate(channels.lr, finite, smooth)
-    return {k: float(v) if np.isfinite(v) else np.nan for k, v in found.items()}
+        found |= _jump(ratio, change)
+        if runs.grad_norm is not None:
+            found |= _grad_norm(runs.grad_norm, runs)
+        if runs.val is not None and runs.val.values.shape[1] >= 3:
+            found["val_log_end"] = _level(runs.val.values[:, -1])
+            below = interpolate(runs.val.where, _places(runs.finite), smooth)
+            noise = found.get("loss_noise", np.full(len(out), np.nan))
+            found |= _validation(runs.val.ratio, below, noise)
+        if runs.lr is not None and runs.lr.shape[1] == runs.loss.shape[1]:
+            found |= _rate(runs.lr, runs.finite, smooth)
+    for name, values in found.items():
+        out[:, _PLACES[name]] = values
+    out[~np.isfinite(out)] = np.nan
+    return out
 
 
-def _levels(value: Array, start: float) -> dict[str, float]:
-    end = np.median(value[-max(1, len(value) // 20) :])
+def smoothed(ratio: Array) -> Array:
+    """Take the level around each point, (run, k)."""
+    return running_median(ratio, ratio.shape[1] // 20 + 3)
+
+
+def select(values: Array, where: Mask) -> Array:
+    """Keep what is marked: the same number in each row, (run, n) -> (run, marked)."""
+    return values if where.all() else values[where].reshape(len(values), -1)
+
+
+def _places(finite: Mask) -> Array:
+    """Share of the run that has passed at each finite loss, (run, k)."""
+    n = finite.shape[1]
+    passed = np.broadcast_to(np.arange(n) / max(1, n - 1), finite.shape)
+    return select(passed, finite)
+
+
+def _levels(value: Array, start: Array) -> Found:
+    ordered = np.sort(value, axis=1)
     return {
-        "log_end": _level(end),
-        "log_low": _level(np.quantile(value, 0.02)),
-        "log_max": _level(value.max()),
-        "first_over_start": float(np.clip(_log(value[0] / start), -4, 4)),
+        "log_end": _level(median(value[:, -max(1, value.shape[1] // 20) :])),
+        "log_low": _level(quantiles(ordered, [0.02])[0]),
+        "log_max": _level(ordered[:, -1]),
+        "first_over_start": np.clip(_log(value[:, 0] / start), -4, 4),
     }
 
 
-def _smooth(y: Array) -> Array:
-    return running_median(y, len(y) // 20 + 3)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """From each point to the next, (run, k - 1), and their median absolute deviation, (run,)."""
+
+    values: Array
+    spread: Array
+
+    @classmethod
+    def of(cls, y: Array) -> _Change:
+        values = y[:, 1:] - y[:, :-1]
+        return cls(values, spread(values))
 
 
-def _curve(y: Array, smooth: Array) -> dict[str, float]:
-    """Measure noise, spikes, periods and the final slope of one logarithmic curve, (n,)."""
-    n = len(y)
+def _curve(y: Array, smooth: Array, change: _Change) -> Found:
+    """Measure noise, spikes, periods and the final slope of logarithmic curves, (run, n)."""
+    n = y.shape[1]
     if n < 6:
         return {}
-    residual, change = y - smooth, np.diff(y)
+    residual = y - smooth
+    ordered = np.sort(residual, axis=1)
     third = max(2, n // 3)
-    noise = noise_level(change) / np.sqrt(2)
-    early, late = _log(_spread(change[:third])), _log(_spread(change[-third:]))
-    drop = max(y[0], smooth[: max(1, n // 30)].max()) - smooth.min()
-    q01, q05, q25, q50, q75, q95, q99 = np.quantile(
-        residual, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+    noise = 1.4826 * change.spread / np.sqrt(2)
+    early, late = (_log(spread(c)) for c in (change.values[:, :third], change.values[:, -third:]))
+    drop = np.maximum(y[:, 0], smooth[:, : max(1, n // 30)].max(1)) - smooth.min(1)
+    q01, q05, q25, q50, q75, q95, q99 = quantiles(
+        ordered, [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     )
-    spike = residual > max(6 * noise, 0.02)
-    z = (residual - residual.mean()) / residual.std()
+    spike = residual > np.maximum(6 * noise, 0.02)[:, None]
+    z = residual - residual.mean(1, keepdims=True)
+    variance = np.vecdot(z, z) / n
     found = {
         "noise": _log(noise),
         "noise_early": early,
@@ -200,184 +276,225 @@ def _curve(y: Array, smooth: Array) -> dict[str, float]:
         "noise_per_drop": late - _log(drop),
         "tail": _log((q99 - q01) / (q75 - q25)),
         "skew": (q95 + q05 - 2 * q50) / (q95 - q05),
-        "spike_up": _log(residual.max() / max(noise, 1e-4)),
-        "spike_down": _log(-residual.min() / max(noise, 1e-4)),
-        "spike_at": residual.argmax() / n,
-        "n_spikes": (~spike[:-1] & spike[1:]).sum(),
-        "spike_share": spike.mean(),
-        "residual_lag_1": (z[1:] * z[:-1]).mean(),
-        "residual_lag_2": (z[2:] * z[:-2]).mean(),
+        "spike_up": _log(ordered[:, -1] / np.maximum(noise, 1e-4)),
+        "spike_down": _log(-ordered[:, 0] / np.maximum(noise, 1e-4)),
+        "spike_at": residual.argmax(1) / n,
+        "n_spikes": count(~spike[:, :-1] & spike[:, 1:]).astype(float),
+        "spike_share": count(spike) / n,
+        "residual_lag_1": np.vecdot(z[:, 1:], z[:, :-1]) / (n - 1) / variance,
+        "residual_lag_2": np.vecdot(z[:, 2:], z[:, :-2]) / (n - 2) / variance,
     }
     for share in (25, 50):
         x = np.linspace(0, 1, max(4, n * share // 100))
-        offset, slope = np.polynomial.polynomial.polyfit(x, y[-len(x) :], 1)
-        error = max((y[-len(x) :] - offset - slope * x).std(), 1e-4) * np.sqrt(12 / len(x))
+        end = y[:, -len(x) :]
+        slope = _slope(x, end)
+        rest = end - slope[:, None] * x
+        error = np.maximum(rest.std(1), 1e-4) * np.sqrt(12 / len(x))
         found[f"end_slope_{share}"] = slope
         found[f"end_t_{share}"] = np.clip(slope / error, -1e3, 1e3)
     return found | _periods(y)
 
 
-def _periods(y: Array) -> dict[str, float]:
+@lru_cache(maxsize=8)
+def _slow(n: int) -> Array:
+    """Return orthonormal polynomials up to the fourth degree, (n, 5)."""
+    t = np.linspace(-1, 1, n)
+    found = [np.full(n, n**-0.5)]
+    while len(found) < 5:
+        further = t * found[-1]
+        for other in found[-2:]:
+            further = further - (further @ other) * other
+        found.append(further / np.sqrt(further @ further))
+    return np.stack(found, axis=1)
+
+
+def _periods(y: Array) -> Found:
     """Look for swings of one period in what a slow trend leaves, past the first fifth."""
-    n = len(y)
-    t = np.arange(n)
-    rest = (y - np.polynomial.Polynomial.fit(t, y, min(4, n - 2))(t))[n // 5 :]
-    m = len(rest)
+    n = y.shape[1]
+    slow = _slow(n)
+    rest = (y - (y @ slow) @ slow.T)[:, n // 5 :]
+    m = rest.shape[1]
     if m < 8:
         return {}
-    rest = rest - rest.mean()
-    power = np.square(np.abs(np.fft.rfft(rest * np.hanning(m))))[2:]
-    peak, share = int(power.argmax()), power / power.sum()
-    alike = np.fft.irfft(np.square(np.abs(np.fft.rfft(rest, 2 * m))))[:m]
-    alike = alike / max(np.square(rest).sum(), 1e-30)
-    faded, negative = np.flatnonzero(alike < 1 / np.e), np.flatnonzero(alike < 0)
-    again = len(negative) > 0 and negative[0] < m // 2
+    rest = rest - rest.mean(1, keepdims=True)
+    power = np.square(np.abs(np.fft.rfft(rest * np.hanning(m), axis=1)))[:, 2:]
+    peak, share = power.argmax(1), power / power.sum(1, keepdims=True)
+    around = np.pad(share, ((0, 0), (1, 1)))
+    width = 2 ** int(2 * m - 1).bit_length()  # no lag meets the other end
+    alike = np.fft.irfft(np.square(np.abs(np.fft.rfft(rest, width, axis=1))), axis=1)[:, :m]
+    alike = alike / np.maximum(np.vecdot(rest, rest), 1e-30)[:, None]
+    faded, negative = alike < 1 / np.e, alike < 0
+    first = negative.argmax(1)
+    again = negative.any(1) & (first < m // 2)
+    lag = np.arange(m // 2 + 1)
+    later = np.where(lag >= first[:, None], alike[:, : m // 2 + 1], -np.inf).max(1)
+    row = np.arange(len(y))
     return {
-        "peak_share": share[max(0, peak - 1) : peak + 2].sum(),
+        "peak_share": around[row, peak] + around[row, peak + 1] + around[row, peak + 2],
         "peak_frequency": np.log10((peak + 2) / m),
         "peak_cycles": np.log10(peak + 2),
-        "spectral_entropy": -(share * np.log(share + 1e-12)).sum() / np.log(len(share) + 1),
-        "correlation_time": (faded[0] if len(faded) else m) / m,
-        "correlation_peak": alike[negative[0] : m // 2 + 1].max() if again else 0.0,
+        "spectral_entropy": -(share * np.log(share + 1e-12)).sum(1) / np.log(share.shape[1] + 1),
+        "correlation_time": np.where(faded.any(1), faded.argmax(1), m) / m,
+        "correlation_peak": np.where(again, later, 0.0),
     }
 
 
-def _decay(level: Array) -> dict[str, float]:
+@lru_cache(maxsize=8)
+def _decays(n: int) -> tuple[Array, Array, Array]:
+    """Return the grid of rates, and for each decay and rate the curve less its mean, and that.
+
+    Shapes: (rate,), (decay, rate, n), (decay, rate).
+    """
+    rates, t = np.logspace(-0.5, 2.5, 16), np.arange(n) / (n - 1)
+    curves = np.stack([decay(rates[:, None], t) for decay in _DECAYS.values()])
+    means = curves.mean(2)
+    return rates, curves - means[:, :, None], means
+
+
+def _decay(level: Array) -> Found:
     """Fit floor + height * decay(rate * t) by least squares over a grid of rates."""
-    n = len(level)
+    n = level.shape[1]
     if n < 6:
         return {}
-    low, high = np.quantile(level, [0.02, 0.98])
+    low, high = quantiles(np.sort(level, axis=1), [0.02, 0.98])
     margin = 0.2 * (high - low)
-    level = np.clip(level, low - margin, high + margin)
-    centred = level - level.mean()
-    rates, t = np.logspace(-0.5, 2.5, 16), np.arange(n) / (n - 1)
-    found: dict[str, float] = {}
-    for name, decay in _DECAYS.items():
-        curves = decay(rates[:, None], t)
-        shape = curves - curves.mean(1, keepdims=True)
-        height = (shape @ centred) / np.square(shape).sum(1)
-        errors = np.square(centred - height[:, None] * shape).sum(1)
-        best = int(errors.argmin())
-        floor = level.mean() - height[best] * curves[best].mean()
-        left = np.median(level[-max(1, n // 20) :]) - floor
+    level = np.clip(level, (low - margin)[:, None], (high + margin)[:, None])
+    mean = level.mean(1)
+    centred = level - mean[:, None]
+    whole = np.vecdot(centred, centred)
+    end = median(level[:, -max(1, n // 20) :])
+    rates, shapes, means = _decays(n)
+    size = np.vecdot(shapes, shapes)  # (decay, rate)
+    heights = (centred @ shapes.reshape(-1, n).T).reshape(-1, *size.shape) / size
+    best = (np.square(heights) * size).argmax(2)  # the more explained, the less error
+    found: Found = {}
+    for place, name in enumerate(_DECAYS):
+        at = best[:, place]
+        height = heights[np.arange(len(level)), place, at]
+        rest = centred - height[:, None] * shapes[place, at]
+        floor = mean - height * means[place, at]
+        left = (end - floor) / np.maximum(np.abs(height), 1e-6)
         found |= {
-            f"decay_{name}_rest": _log(errors[best] / np.square(centred).sum()),
-            f"decay_{name}_rate": np.log10(rates[best]),
+            f"decay_{name}_rest": _log(np.vecdot(rest, rest) / whole),
+            f"decay_{name}_rate": np.log10(rates[at]),
             f"decay_{name}_floor": np.clip(floor, -5, 5),
-            f"decay_{name}_left": np.clip(left / max(abs(height[best]), 1e-6), -5, 5),
+            f"decay_{name}_left": np.clip(left, -5, 5),
         }
     found["decay_pow_over_exp"] = found["decay_pow_rest"] - found["decay_exp_rest"]
     return found
 
 
-def _fallen(smooth: Array) -> dict[str, float]:
+def _fallen(smooth: Array) -> Found:
     """Time, as log10 of a share of the run, by which the loss has made a share of its fall."""
     level = 10.0**smooth
-    fall = level[0] - level.min()
-    if fall <= 0:
-        return {}
-    first = {share: int((level <= level[0] - share * fall).argmax()) for share in _FALLEN}
-    return {f"fallen_{share}": np.log10((i + 1) / len(level)) for share, i in first.items()}
-
-
-def _jump(y: Array) -> dict[str, float]:
-    """Measure the largest rise from one point to the next, and what is left of it later."""
-    n, change = len(y), np.diff(y)
-    if n < 5:
-        return {}
-    at, few = int(change.argmax()), max(2, n // 20)
-    before = y[max(0, at - 10) : at + 1]
-    level = np.median(y[max(0, at - few) : at + 1])
-    height = y[at + 1] - level
-    second, first = np.sort(change)[-2:]
-    found = {
-        "jump": height,
-        "jump_at": at / n,
-        "jump_per_noise": _log(height / max(_spread(change), 1e-4)),
-        "jump_second": second / max(first, 1e-6),
-        "jump_slope_before": _slope(np.arange(len(before), dtype=float), before)
-        if at >= 3
-        else np.nan,
-        "end_over_low": np.median(y[-max(1, n // 20) :]) - np.quantile(y, 0.02),
-        "up_share": (change > 0).mean(),
-        "up_share_late": (change[-max(3, n // 3) :] > 0).mean(),
-        "last_5": y[-1] - y[-min(5, n)],
-        "last_20": y[-1] - y[-min(20, n)],
-    }
-    for part in (20, 8):
-        later = at + 1 + n // part
-        if later < n:
-            kept = np.median(y[later : later + few]) - level
-            found[f"jump_kept_{part}"] = kept / max(height, 0.01)
+    first = level[:, 0]
+    fall = first - level.min(1)
+    found = {}
+    for share in _FALLEN:
+        at = (level <= (first - share * fall)[:, None]).argmax(1)
+        found[f"fallen_{share}"] = np.where(fall > 0, np.log10((at + 1) / level.shape[1]), np.nan)
     return found
 
 
-def _grad_norm(norm: Array, loss: Array, ratio: Array) -> dict[str, float]:
+def _jump(y: Array, change: _Change) -> Found:
+    """Measure the largest rise from one point to the next, and what is left of it later."""
+    n, few = y.shape[1], max(2, y.shape[1] // 20)
+    if n < 5:
+        return {}
+    at = change.values.argmax(1)
+    before, there = _window(y, at - 10, 11)
+    x = np.broadcast_to(np.arange(11.0), before.shape)
+    level = _median_of(*_window(y, at - few, few + 1))
+    height = y[np.arange(len(y)), at + 1] - level
+    first, second = _two_largest(change.values)
+    third = change.values[:, -max(3, n // 3) :]
+    end = median(y[:, -max(1, n // 20) :])
+    found = {
+        "jump": height,
+        "jump_at": at / n,
+        "jump_per_noise": _log(height / np.maximum(change.spread, 1e-4)),
+        "jump_second": second / np.maximum(first, 1e-6),
+        "jump_slope_before": np.where(at >= 3, _slope_of(x, before, there), np.nan),
+        "end_over_low": end - quantiles(np.sort(y, axis=1), [0.02])[0],
+        "up_share": count(change.values > 0) / (n - 1),
+        "up_share_late": count(third > 0) / third.shape[1],
+        "last_5": y[:, -1] - y[:, -min(5, n)],
+        "last_20": y[:, -1] - y[:, -min(20, n)],
+    }
+    for part in (20, 8):
+        later = at + 1 + n // part
+        kept = _median_of(*_window(y, later, few)) - level
+        share = kept / np.maximum(height, 0.01)
+        found[f"jump_kept_{part}"] = np.where(later < n, share, np.nan)
+    return found
+
+
+def _grad_norm(norm: Array, runs: Measured) -> Found:
     """Measure the gradient norm, alone and beside the loss where each point has both."""
-    paired = len(norm) == len(loss)
-    good = np.isfinite(norm) & np.isfinite(loss) if paired else np.isfinite(norm)
-    y = np.clip(np.log10(np.abs(norm[good]) + 1e-10), -10, 10)
-    n, few = len(y), max(1, len(y) // 20)
+    paired = norm.shape[1] == runs.loss.shape[1]
+    good = np.isfinite(norm) & runs.finite if paired else np.isfinite(norm)
+    y = np.clip(np.log10(np.abs(select(norm, good)) + 1e-10), -10, 10)
+    n, few = y.shape[1], max(1, y.shape[1] // 20)
     if n < 4:
         return {}
-    start, middle, end = np.median(y[:few]), np.median(y), np.median(y[-few:])
-    smooth = _smooth(y)
-    found = _curve(y, smooth) | {
+    start, mid, end = median(y[:, :few]), median(y), median(y[:, -few:])
+    smooth = smoothed(y)
+    found = _curve(y, smooth, _Change.of(y)) | {
         "start": start,
         "end": end,
         "change": end - start,
-        "max": y.max() - middle,
-        "max_at": y.argmax() / n,
-        "max_early": y[: max(1, n // 5)].max() - middle,
-        "last_5": y[-1] - y[-min(5, n)],
+        "max": y.max(1) - mid,
+        "max_at": y.argmax(1) / n,
+        "max_early": y[:, : max(1, n // 5)].max(1) - mid,
+        "last_5": y[:, -1] - y[:, -min(5, n)],
     }
     if paired:
-        other = ratio[good[np.isfinite(loss)]]
-        per_loss = y - np.log10(np.maximum(np.abs(loss[good]), 1e-12))
+        other = select(runs.ratio, good[runs.finite].reshape(len(good), -1))
+        per_loss = y - np.log10(np.maximum(np.abs(select(runs.loss, good)), 1e-12))
         for name, at in (("start", 0), ("middle", n // 2), ("end", n - few)):
-            value = np.median(per_loss[at : at + few])
-            found[f"per_loss_{name}"] = np.clip(value, -12, 12)
-        rest, other_rest = y - smooth, other - _smooth(other)
-        if other.std() > 1e-6:
-            found["loss_slope"] = np.clip(_slope(other, y), -10, 10)
-            found["loss_correlation"] = _correlation(other, y)
+            found[f"per_loss_{name}"] = np.clip(median(per_loss[:, at : at + few]), -12, 12)
+        rest, other_rest = y - smooth, other - smoothed(other)
+        moves = other.std(1) > 1e-6
+        found["loss_slope"] = np.where(moves, np.clip(_slope(other, y), -10, 10), np.nan)
+        found["loss_correlation"] = np.where(moves, _correlation(other, y), np.nan)
         found["residual_correlation"] = _correlation(other_rest, rest)
         if n > 6:
-            found["residual_leads"] = _correlation(rest[:-1], other_rest[1:])
-            found["residual_lags"] = _correlation(rest[1:], other_rest[:-1])
+            found["residual_leads"] = _correlation(rest[:, :-1], other_rest[:, 1:])
+            found["residual_lags"] = _correlation(rest[:, 1:], other_rest[:, :-1])
     return {f"grad_norm_{name}": value for name, value in found.items()}
 
 
-def _validation(y: Array, below: Array, loss_noise: float) -> dict[str, float]:
-    """Set validation beside the smoothed training loss at the same times, both (m,)."""
-    m, gap = len(y), y - below
-    noise = noise_level(np.diff(y)) / np.sqrt(2)
-    rise = np.median(y[-max(1, m // 10) :]) - y.min()
+def _validation(y: Array, below: Array, loss_noise: Array) -> Found:
+    """Set validation beside the smoothed training loss at the same times, both (run, m)."""
+    m, gap, low = y.shape[1], y - below, y.min(1)
+    noise = 1.4826 * _Change.of(y).spread / np.sqrt(2)
+    rise = median(y[:, -max(1, m // 10) :]) - low
     level, level_below = 10.0**y, 10.0**below
-    early, late = gap[: max(1, m // 5)].mean(), gap[-max(1, m // 3) :].mean()
+    early, late = gap[:, : max(1, m // 5)].mean(1), gap[:, -max(1, m // 3) :].mean(1)
     found = {
         "noise": _log(noise),
         "noise_over_loss": _log(noise) - loss_noise,
         "rise": rise,
-        "rise_per_noise": _log(rise / max(noise, 1e-3)),
-        "drop": y[0] - y.min(),
-        "drop_share": _share(y[0] - y[-1], below[0] - below[-1]),
-        "drop_share_linear": _share(level[0] - level[-1], level_below[0] - level_below[-1]),
+        "rise_per_noise": _log(rise / np.maximum(noise, 1e-3)),
+        "drop": y[:, 0] - low,
+        "drop_share": _share(y[:, 0] - y[:, -1], below[:, 0] - below[:, -1]),
+        "drop_share_linear": _share(
+            level[:, 0] - level[:, -1], level_below[:, 0] - level_below[:, -1]
+        ),
         "gap_early": early,
         "gap_late": late,
         "gap_growth": late - early,
-        "gap_end_linear": np.clip(level[-1] - level_below[-1], -10, 50),
-        "gap_spread": _log(gap.std()),
-        "gap_negative": (gap < 0).mean(),
+        "gap_end_linear": np.clip(level[:, -1] - level_below[:, -1], -10, 50),
+        "gap_spread": _log(gap.std(1)),
+        "gap_negative": count(gap < 0) / m,
     }
     if m >= 4:
         half = max(2, m // 2)
         x = np.linspace(0, 1, half)
-        slope, slope_below = _slope(x, y[-half:]), _slope(x, below[-half:])
+        slope, slope_below = _slope(x, y[:, -half:]), _slope(x, below[:, -half:])
         found |= {
             "correlation": _correlation(y, below),
-            "correlation_late": _correlation(y[-half:], below[-half:]),
+            "correlation_late": _correlation(y[:, -half:], below[:, -half:]),
             "slope_late": slope,
             "loss_slope_late": slope_below,
             "slope_gap": slope - slope_below,
@@ -385,51 +502,82 @@ def _validation(y: Array, below: Array, loss_noise: float) -> dict[str, float]:
     return {f"val_{name}": value for name, value in found.items()}
 
 
-def _rate(lr: Curve, finite: NDArray[np.bool_], smooth: Array) -> dict[str, float]:
+def _rate(lr: Array, finite: Mask, smooth: Array) -> Found:
     """Measure the schedule, and the loss after shares of the sum of all rates."""
-    rate = np.where(np.isfinite(lr.value), lr.value, 0.0)
-    good = np.isfinite(lr.value) & (lr.value >= 0)
-    if good.sum() < 3 or rate[good].max() <= 0:
+    known = np.isfinite(lr)
+    rate, good = np.where(known, lr, 0.0), known & (lr >= 0)
+    share = select(lr, good)
+    if share.shape[1] < 3:
         return {}
-    share = rate[good] / rate[good].max()
-    spent = np.cumsum(np.maximum(rate, 0.0))
-    half = np.searchsorted(np.cumsum(share) / share.sum(), 0.5)
-    return {
-        "lr_end": share[-1],
-        "lr_mean": share.mean(),
-        "lr_max_at": share.argmax() / len(share),
-        "lr_half_at": half / len(share),
-        **{
-            f"lr_loss_at_{at}": np.interp(at, spent[finite] / spent[-1], smooth)
-            for at in _RATE_SHARES
-        },
+    share = share / share.max(1, keepdims=True)  # NaN if the highest rate is 0
+    n = share.shape[1]
+    spent = np.cumsum(np.maximum(rate, 0.0), axis=1)
+    passed = np.cumsum(share, axis=1) / share.sum(1, keepdims=True)
+    half = n - count(passed >= 0.5)
+    at = np.broadcast_to(_RATE_SHARES, (len(lr), len(_RATE_SHARES)))
+    there = interpolate(at, select(spent / spent[:, -1:], finite), smooth)
+    found = {
+        "lr_end": share[:, -1],
+        "lr_mean": share.mean(1),
+        "lr_max_at": share.argmax(1) / n,
+        "lr_half_at": half / n,
+        **{f"lr_loss_at_{s}": there[:, i] for i, s in enumerate(_RATE_SHARES)},
     }
+    moves = select(lr, good).max(1) > 0
+    return {name: np.where(moves, values, np.nan) for name, values in found.items()}
 
 
-def _spread(y: Array) -> float:
-    return float(np.median(np.abs(y - np.median(y))))
+def _window(y: Array, begin: NDArray[np.intp], size: int) -> tuple[Array, Mask]:
+    """Cut a window out of each row, (run, size), and tell which of it lies within the row."""
+    at = begin[:, None] + np.arange(size)
+    there = (at >= 0) & (at < y.shape[1])
+    inside = np.minimum(np.maximum(at, 0), y.shape[1] - 1)
+    return y[np.arange(len(y))[:, None], inside], there
 
 
-def _log(value: float) -> float:
+def _median_of(values: Array, there: Mask) -> Array:
+    """Take the median of what is there; NaN where nothing is."""
+    ordered, n = np.sort(np.where(there, values, np.inf), axis=1), there.sum(1)
+    row = np.arange(len(values))
+    two = (
+        ordered[row, np.maximum(n - 1, 0) // 2]
+        + ordered[row, np.minimum(n // 2, len(there[0]) - 1)]
+    )
+    return np.where(n > 0, two / 2, np.nan)
+
+
+def _two_largest(values: Array) -> tuple[Array, Array]:
+    two = np.partition(values, values.shape[1] - 2, axis=1)[:, -2:]
+    return two[:, 1], two[:, 0]
+
+
+def _log(value: Array) -> Array:
     """log10 of the magnitude, at least -8."""
-    return float(np.log10(max(abs(value), 1e-8)))
+    return np.log10(np.maximum(np.abs(value), 1e-8))
 
 
-def _level(value: float) -> float:
+def _level(value: Array) -> Array:
     """log10 of a loss, within -4 to 8."""
-    return float(np.clip(_log(value), -4, 8))
+    return np.clip(_log(value), -4, 8)
 
 
-def _slope(x: Array, y: Array) -> float:
-    """Slope of the least-squares line."""
-    x = x - x.mean()
-    return float(x @ y / (x @ x))
+def _slope(x: Array, y: Array) -> Array:
+    """Slope of the least-squares line through (n,) or (run, n) and (run, n)."""
+    x = x - x.mean(-1, keepdims=True)
+    return np.asarray(np.vecdot(x, y) / np.vecdot(x, x))
 
 
-def _share(part: float, whole: float) -> float:
-    return float(np.clip(part / max(whole, 0.01), -10, 10))
+def _slope_of(x: Array, y: Array, there: Mask) -> Array:
+    """Slope of the least-squares line through what is there."""
+    n = there.sum(1, keepdims=True)
+    x = np.where(there, x - np.where(there, x, 0.0).sum(1, keepdims=True) / n, 0.0)
+    return np.asarray(np.vecdot(x, y) / np.vecdot(x, x))
 
 
-def _correlation(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+def _share(part: Array, whole: Array) -> Array:
+    return np.clip(part / np.maximum(whole, 0.01), -10, 10)
+
+
+def _correlation(a: Array, b: Array) -> Array:
+    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+    return np.asarray(np.vecdot(a, b) / np.sqrt(np.vecdot(a, a) * np.vecdot(b, b)))

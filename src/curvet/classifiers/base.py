@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -37,6 +38,7 @@ class Inputs:
         return Inputs(self.table[rows], self.image[rows])
 
 
+@cache
 def columns_of(channel: str) -> NDArray[np.int64]:
     """Find the columns of the table that need an optional channel."""
     return np.flatnonzero([channel_of(name) == channel for name in FEATURES])

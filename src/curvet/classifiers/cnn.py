@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..standardise import IMAGE_CHANNELS, OPTIONAL
 from .base import Inputs, rows_of
-from .nets import DROP, NetTraining, load_nets, mean_probability, save_nets
+from .nets import (
+    DROP,
+    Layers,
+    NetTraining,
+    Weights,
+    load_nets,
+    mean_probability,
+    save_nets,
+    without_norm,
+)
 
 if TYPE_CHECKING:
     import torch
 
 _TRAINING = NetTraining(epochs=24, lr=3e-3, members=1)
+_BLOCK = 8  # runs whose layers stay in the cache
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +48,8 @@ class Cnn:
     widths: tuple[int, ...] = (48, 64, 96, 128)
     dropout: float = 0.3
     training: NetTraining = _TRAINING
-    nets_: list[Any] = field(default_factory=list)
+    nets_: list[Weights] = field(default_factory=list)
+    layers_: list[Layers] = field(default_factory=list)
 
     def fit(
         self,
@@ -78,8 +89,11 @@ class Cnn:
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        parts = [inputs.image[i : i + 256] for i in range(0, len(inputs), 256)]
-        return np.concatenate([mean_probability(self.nets_, part) for part in parts])
+        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
+        parts = [inputs.image[i : i + _BLOCK] for i in range(0, len(inputs), _BLOCK)]
+        return mean_probability(
+            [np.concatenate([_forward(layers, x) for x in parts]) for layers in self.layers_]
+        )
 
     def save(self, folder: Path) -> None:
         """Write ``cnn.safetensors``."""
@@ -87,12 +101,38 @@ class Cnn:
 
     def load(self, folder: Path) -> Self:
         """Read ``cnn.safetensors``."""
-
-        def make(shapes: Sequence[tuple[int, ...]]) -> torch.nn.Module:
-            return self._make(shapes[-1][0])
-
-        self.nets_, _ = load_nets(folder / f"{self.name}.safetensors", make, ())
+        self.nets_, _ = load_nets(folder / f"{self.name}.safetensors", ())
         return self
+
+
+def _layers(weights: Weights) -> Layers:
+    """Make matrices (tap * input, output) of a trained net; see `Cnn._make` for its layers."""
+    layers: Layers = []
+    layer = 0
+    while f"{layer + 1}.running_mean" in weights:
+        weight, bias = without_norm(weights, layer, layer + 1)  # weight (output, input, tap)
+        layers.append((weight.transpose(2, 1, 0).reshape(-1, len(weight)), bias))
+        layer += 3
+    last = weights[f"{layer + 2}.weight"].T, weights[f"{layer + 2}.bias"]
+    return [*layers, last]
+
+
+def _forward(layers: Layers, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Ask a net, (run, channel, step) -> (run, cause)."""
+    x = image.transpose(0, 2, 1)  # (run, step, channel)
+    for weight, bias in layers[:-1]:
+        n, length, channels = x.shape
+        size = len(weight) // channels
+        half = size // 2
+        padded = np.zeros((n, length + 2 * half, channels), np.float32)
+        padded[:, half:-half] = x
+        windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, ::2]
+        seen = windows.transpose(0, 1, 3, 2).reshape(-1, len(weight))  # (run * step, tap * input)
+        x = seen @ weight
+        x += bias
+        x = np.maximum(x, 0, out=x).reshape(n, -1, len(bias))
+    pooled = np.concatenate([x.mean(1), x.max(1)], axis=1)
+    return np.asarray(pooled @ layers[-1][0] + layers[-1][1])
 
 
 def _pooling() -> torch.nn.Module:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..standardise import OPTIONAL
 from .base import Inputs, columns_of
-from .nets import DROP, NetTraining, load_nets, mean_probability, save_nets
+from .nets import (
+    DROP,
+    Layers,
+    NetTraining,
+    Weights,
+    load_nets,
+    mean_probability,
+    save_nets,
+    without_norm,
+)
+from .ranks import count_reached, pad_knots
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +53,8 @@ class Mlp:
     training: NetTraining = _TRAINING
     knots_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     scores_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    nets_: list[Any] = field(default_factory=list)
+    nets_: list[Weights] = field(default_factory=list)
+    layers_: list[Layers] = field(default_factory=list)
 
     def fit(
         self,
@@ -91,15 +102,17 @@ class Mlp:
     def _prepare(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
         """Table -> normal scores, and which optional channels are there."""
         parts = [
-            _to_scores(table[i : i + 256], self.knots_, self.scores_)
-            for i in range(0, len(table), 256)
+            _to_scores(table[i : i + 32], self.knots_, self.scores_)  # in the cache
+            for i in range(0, len(table), 32)
         ]
         there = [np.isfinite(table[:, columns_of(channel)]).any(1) for channel in OPTIONAL]
         return np.concatenate([np.concatenate(parts), np.stack(there, 1)], axis=1, dtype=np.float32)
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        return mean_probability(self.nets_, self._prepare(inputs.table))
+        x = self._prepare(inputs.table)
+        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
+        return mean_probability([_forward(layers, x) for layers in self.layers_])
 
     def save(self, folder: Path) -> None:
         """Write ``mlp.safetensors``."""
@@ -108,13 +121,9 @@ class Mlp:
 
     def load(self, folder: Path) -> Self:
         """Read ``mlp.safetensors``."""
-
-        def make(shapes: Sequence[tuple[int, ...]]) -> torch.nn.Module:
-            self.hidden = shapes[0][0]
-            return self._make(shapes[0][1], shapes[-1][0])
-
         path = folder / f"{self.name}.safetensors"
-        self.nets_, (self.knots_, self.scores_) = load_nets(path, make, ("knots", "scores"))
+        self.nets_, (self.knots_, self.scores_) = load_nets(path, ("knots", "scores"))
+        self.hidden = len(self.nets_[0]["1.weight"])
         return self
 
 
@@ -146,13 +155,29 @@ def _to_scores(
     x: NDArray[np.float32], knots: NDArray[np.float32], scores: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Interpolate between knots, (run, feature) -> (run, feature); NaN becomes 0."""
-    passed = (x[:, :, None] >= knots).sum(2)
-    below = np.clip(passed - 1, 0, knots.shape[1] - 1)
-    above = np.minimum(below + 1, knots.shape[1] - 1)
-    column = np.arange(x.shape[1])
-    low, high = knots[column, below], knots[column, above]
+    columns, last = np.ascontiguousarray(x.T), knots.shape[1] - 1
+    below = np.maximum(count_reached(columns, pad_knots(knots)) - 1, 0)
+    above = np.minimum(below + 1, last)
+    start = (np.arange(len(knots)) * knots.shape[1])[:, None]
+    below, above = np.minimum(below, last) + start, above + start
+    low, high = knots.take(below), knots.take(above)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(np.isfinite(high) & (high > low), (x - low) / (high - low), 0.0)
+        share = np.where(np.isfinite(high) & (high > low), (columns - low) / (high - low), 0.0)
     share = np.clip(share, 0.0, 1.0)
-    score = scores[column, below] + share * (scores[column, above] - scores[column, below])
-    return np.where(np.isfinite(x), score, 0.0).astype(np.float32)
+    first = scores.take(below)
+    score = first + share * (scores.take(above) - first)
+    return np.where(np.isfinite(columns), score, 0.0).astype(np.float32).T
+
+
+def _layers(weights: Weights) -> Layers:
+    """Make matrices (input, output) of a trained net; see `Mlp._make` for its layers."""
+    folded = [without_norm(weights, layer, layer + 1) for layer in (1, 5)]
+    every = [*folded, (weights["9.weight"], weights["9.bias"])]
+    return [(np.ascontiguousarray(weight.T), bias) for weight, bias in every]
+
+
+def _forward(layers: Layers, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Ask a net, (run, input) -> (run, cause)."""
+    for number, (weight, bias) in enumerate(layers):
+        x = (np.maximum(x, 0) if number else x) @ weight + bias
+    return x

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from ..features import FEATURES
 from .base import Inputs
+from .trees import Forest
 
+_BLOCK = 32  # runs: what is known of all their trees stays in the cache
 _FIELDS = (
     "feature_idx",
     "num_threshold",
@@ -54,6 +56,7 @@ class Tabular:
     nodes_: dict[str, NDArray[Any]] = field(default_factory=dict)
     roots_: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
     baseline_: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    forest_: Forest | None = None
 
     def fit(
         self,
@@ -99,8 +102,11 @@ class Tabular:
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        parts = [self._scores(inputs.table[i : i + 256]) for i in range(0, len(inputs), 256)]
-        scores = np.concatenate(parts) if parts else np.empty((0, len(self.baseline_)))
+        parts = [
+            self._scores(inputs.table[i : i + _BLOCK])
+            for i in range(0, max(1, len(inputs)), _BLOCK)
+        ]
+        scores = np.concatenate(parts)
         if scores.shape[1] == 1:  # two causes need one score
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
         scores = np.exp(scores - scores.max(1, keepdims=True))
@@ -108,22 +114,13 @@ class Tabular:
 
     def _scores(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sum the leaves that each run falls into, (run, cause)."""
-        feature, threshold, missing_left, left, right, value, leaf = (
-            self.nodes_[name] for name in _FIELDS
-        )
-        x = table[:, self.columns_].astype(np.float64)
-        n, roots = len(x), self.roots_.reshape(-1)
-        at = np.broadcast_to(roots, (n, len(roots))).copy()  # (run, tree)
-        row = np.arange(n)[:, None]
-        while True:
-            inner = leaf[at] == 0
-            if not inner.any():
-                break
-            seen = x[row, feature[at]]
-            goes_left = np.where(np.isnan(seen), missing_left[at] != 0, seen <= threshold[at])
-            at = np.where(inner, np.where(goes_left, left[at], right[at]), at)
-        sums = value[at].reshape(n, *self.roots_.shape).sum(1)  # (run, cause)
-        return np.asarray(self.baseline_ + sums)
+        values = self._forest().values(table[:, self.columns_])  # (run, tree)
+        return np.asarray(self.baseline_ + values.reshape(-1, *self.roots_.shape).sum(1))
+
+    def _forest(self) -> Forest:
+        if self.forest_ is None:
+            self.forest_ = Forest.of(self.nodes_, self.roots_.reshape(-1), len(self.columns_))
+        return self.forest_
 
     def save(self, folder: Path) -> None:
         """Write ``tabular.npz``."""

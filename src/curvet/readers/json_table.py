@@ -22,7 +22,7 @@ from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
-from .text import head_lines, lines, value
+from .text import first_line, head_lines, lines, value
 
 SIZE_LIMIT = 256 * 2**20  # bytes; a document is held as a whole, so this bounds the memory
 ACCEPTED = "lists of numbers by name, or records with a step and numbers"
@@ -241,7 +241,7 @@ def _is_lines(path: Path) -> bool:
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    first = next(iter(head_lines(head)), "").strip()
+    first = first_line(head).strip()
     if path.suffix.casefold() in _SUFFIXES:
         return bool(first)
     # A text log may hold records, too; a log of nothing but records is for this reader.

@@ -8,11 +8,11 @@ from pathlib import Path
 from ..run import Run
 from .base import Reader
 from .table import SUFFIXES, read_table
-from .text import head_lines
+from .text import first_line
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    header = next(iter(head_lines(head)), "").strip()
+    header = first_line(head).strip()
     delimiter = max(",;\t", key=header.count)  # CSVLogger(separator=...)
     first, *metrics = header.split(delimiter)
     return (

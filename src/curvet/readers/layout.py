@@ -105,9 +105,9 @@ def _delimiter(path: Path, first: Sequence[str]) -> str:
         return "\t"
     best = (0, 0, ",")
     for delimiter in _DELIMITERS:
-        counts = [len(split_cells(line, delimiter)) for line in first]
-        if counts[0] > 1:
-            best = max(best, (counts.count(counts[0]), counts[0], delimiter))
+        if (width := len(split_cells(first[0], delimiter))) > 1:
+            like = sum(len(split_cells(line, delimiter)) == width for line in first)
+            best = max(best, (like, width, delimiter))
     if best[0] > 0:
         return best[2]
     counts = [len(line.split()) for line in first]
@@ -132,7 +132,11 @@ def split_cells(line: str, delimiter: str) -> list[str]:
     >>> split_cells('1,"2,5"', ","), split_cells("1  2.5", "")
     (['1', '2,5'], ['1', '2.5'])
     """
-    return next(csv.reader([line], delimiter=delimiter)) if delimiter else line.split()
+    if not delimiter:
+        return line.split()
+    if '"' not in line and "\r" not in line:
+        return line.removesuffix("\n").split(delimiter)
+    return next(csv.reader([line], delimiter=delimiter))
 
 
 def is_number(cell: str) -> bool:

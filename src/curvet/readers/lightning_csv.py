@@ -8,11 +8,11 @@ from pathlib import Path
 from ..run import Run
 from .base import Reader
 from .table import read_table
-from .text import head_lines
+from .text import first_line
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    header = {cell.strip() for cell in next(iter(head_lines(head)), "").split(",")}
+    header = {cell.strip() for cell in first_line(head).split(",")}
     return path.name == "metrics.csv" and {"epoch", "step"} <= header
 
 

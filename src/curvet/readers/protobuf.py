@@ -13,38 +13,45 @@ class WireError(ValueError):
     """Bytes that are no protocol buffer."""
 
 
-def fields(data: bytes) -> Iterator[tuple[int, int, Content]]:
-    """Yield (field number, wire type, content) of one message.
+def spans(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (field number, wire type, where its content begins, where it ends) of one message.
 
     Raises
     ------
     WireError
         A field that goes past the end, or of an unknown kind.
     """
-    place, end = 0, len(data)
+    place = begin
     while place < end:
-        key, place = _varint(data, place)
+        key, place = _varint(data, place, end)
         wire = key & 7
         if wire == 0:
-            integer, place = _varint(data, place)
-            yield key >> 3, wire, integer
+            start, (_, place) = place, _varint(data, place, end)
+            yield key >> 3, wire, start, place
             continue
         if wire == 2:
-            size, place = _varint(data, place)
+            size, place = _varint(data, place, end)
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
             raise WireError(f"wire type {wire}")
         if size > end - place:
             raise WireError("a field past the end of its record")
-        yield key >> 3, wire, data[place : place + size]
+        yield key >> 3, wire, place, place + size
         place += size
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def fields(data: bytes) -> Iterator[tuple[int, int, Content]]:
+    """Yield (field number, wire type, content) of one message; see `spans`."""
+    for number, wire, start, stop in spans(data, 0, len(data)):
+        content = _varint(data, start, stop)[0] if wire == 0 else data[start:stop]
+        yield number, wire, content
+
+
+def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:
     result = shift = 0
     while shift < 70:
-        if place >= len(data):
+        if place >= end:
             break
         byte = data[place]
         place += 1
@@ -89,7 +96,7 @@ def packed(contents: Sequence[Content], kind: str) -> list[float]:
         else:
             place = 0
             while place < len(content):
-                integer, place = _varint(content, place)
+                integer, place = _varint(content, place, len(content))
                 numbers.append(float(integer if unsigned else signed(integer)))
     return numbers
 

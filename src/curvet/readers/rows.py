@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -44,7 +44,7 @@ EVALUATIONS = frozenset(
 )
 
 
-@lru_cache(maxsize=4096)  # a log asks for the same few names in every line
+@lru_cache(maxsize=4096)  # the lines of a log, and the files of an archive, have the same names
 def plain(name: str) -> str:
     """Write a column name in the one form in which names are compared.
 
@@ -92,6 +92,15 @@ class Rows:
     def __init__(self) -> None:
         self.length = 0
         self._columns: dict[str, tuple[array[int], array[float]]] = {}
+
+    @classmethod
+    def full(cls, names: Sequence[str], cells: NDArray[np.float64]) -> Rows:
+        """Make rows without gaps of an array (row, column)."""
+        rows, places = cls(), np.arange(len(cells), dtype=np.int64).tobytes()
+        rows.length = len(cells)
+        for name, column in zip(names, cells.T, strict=True):
+            rows._columns[name] = array("q", places), array("d", column.tobytes())
+        return rows
 
     def add(self, cells: Iterable[tuple[str, float]]) -> None:
         """Append one row of (column, number)."""
@@ -199,7 +208,8 @@ class Rows:
         if unnamed in self._columns:
             names.append(unnamed)
         # Two counters in one log: the one with fewer gaps, then the finer one.
-        names.sort(key=lambda name: int(np.isnan(self._dense(name)).sum()))
+        if len(names) > 1:
+            names.sort(key=lambda name: int(np.isnan(self._dense(name)).sum()))
         epochs = [name for name in names if plain(name) in _EPOCHS]
         for name in names:
             if name in epochs or not epochs:
@@ -221,6 +231,8 @@ def _counts_inside(inner: NDArray[np.float64], epoch: NDArray[np.float64]) -> bo
 def _carried(dense: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fill gaps with the last number before them (at the start: with the first number)."""
     known = np.flatnonzero(np.isfinite(dense))
+    if len(known) == len(dense):
+        return dense
     if len(known) == 0:
         return np.arange(len(dense), dtype=np.float64)
     place = np.searchsorted(known, np.arange(len(dense)), side="right") - 1

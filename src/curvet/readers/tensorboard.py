@@ -16,19 +16,24 @@ import re
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ReadError
 from ..run import Curve, Run
 from .base import Reader
-from .protobuf import Message, WireError, fields, packed, signed
+from .protobuf import Message, WireError, fields, packed, signed, spans
 from .text import HEAD
 
 RECORD_LIMIT = 64 * 2**20  # bytes; larger records hold graphs or pictures and are passed over
+_IN_MEMORY = 2**26  # bytes up to which a whole file is read
+_SMALL = 1024  # bytes; records up to here may be read together
 _SPLITS = frozenset({"train", "validation", "eval", "val", "valid", "test"})
 _HPARAMS = re.compile(r"\d{9,}\.\d+")  # add_hparams calls its folder by the time
 ACCEPTED = "event files with scalars are read"
@@ -42,6 +47,7 @@ class _Series:
     value: array[float] = field(default_factory=lambda: array("d"))
 
 
+@lru_cache(maxsize=4096)  # the same lengths come again in every file
 def _checksum(data: bytes) -> int:
     """Masked CRC-32C, bit by bit: for the 8 bytes of a length that is fast enough."""
     crc = 0xFFFFFFFF
@@ -53,70 +59,224 @@ def _checksum(data: bytes) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def records(path: Path) -> Iterator[bytes]:
-    """Yield the contents of the records of one event file.
+@dataclass(slots=True)
+class _Frames:
+    """Where the records of a file begin and end, and the damage that ends them."""
+
+    begins: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    damage: ReadError | None = None
+
+    @classmethod
+    def of(cls, path: Path, data: bytes | mmap, most: int = 2**62) -> _Frames:
+        """Go from record to record: up to one whose length does not agree with its checksum."""
+        found, place, size = cls(), 0, len(data)
+        known: dict[bytes, int] = {}  # few lengths occur in one file
+        while place + 12 <= size and len(found.ends) < most:
+            frame = data[place : place + 12]
+            length = known.get(frame)
+            if length is None:
+                length = known[frame] = int.from_bytes(frame[:8], "little")
+                if _checksum(frame[:8]) != int.from_bytes(frame[8:], "little"):
+                    where = f"damaged at byte {place} of {size}; the values before it are read"
+                    found.damage = ReadError(path, where, "write or copy the file again")
+                    break
+            begin, place = place + 12, place + 16 + length
+            if place > size:
+                break  # cut off while it was written
+            if length <= RECORD_LIMIT:
+                found.begins.append(begin)
+                found.ends.append(begin + length)
+        return found
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[bytes | mmap]:
+    """Open a file as if it was in memory."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        yield mmap(file.fileno(), 0, access=ACCESS_READ) if size > _IN_MEMORY else file.read()
+
+
+def records(path: Path, most: int = 2**62) -> Iterator[bytes]:
+    """Yield the contents of the first records of one event file.
 
     Raises
     ------
     ReadError
         A record whose length does not agree with its checksum.
     """
-    size = path.stat().st_size
-    checked: dict[bytes, int] = {}  # few lengths occur in one file
-    with path.open("rb") as file:
-        while len(frame := file.read(12)) == 12:
-            length = int.from_bytes(frame[:8], "little")
-            if frame[:8] not in checked:
-                checked[frame[:8]] = _checksum(frame[:8])
-            if checked[frame[:8]] != int.from_bytes(frame[8:], "little"):
-                raise ReadError(
-                    path,
-                    f"damaged at byte {file.tell() - 12} of {size}; the values before it are read",
-                    "write or copy the file again",
-                )
-            if length + 4 > size - file.tell():
-                return  # cut off while it was written
-            if length > RECORD_LIMIT:
-                file.seek(length + 4, 1)
-                continue
-            yield file.read(length)
-            file.seek(4, 1)
+    with _content(path) as data:
+        frames = _Frames.of(path, data, most)
+        for begin, end in zip(frames.begins, frames.ends, strict=True):
+            yield data[begin:end]
+        if frames.damage is not None:
+            raise frames.damage
+
+
+@dataclass(slots=True)
+class _Found:
+    """Scalars of one tag in one file, each as number of its record, step and value."""
+
+    together: list[NDArray[np.float64]] = field(default_factory=list)  # (3, any)
+    alone: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def every(self) -> NDArray[np.float64]:
+        """Put all into the order in which they were written, (3, n)."""
+        alone = np.array(self.alone).reshape(-1, 3).T
+        both = np.concatenate([alone, *self.together], axis=1)
+        return both[:, np.argsort(both[0], kind="stable")]
 
 
 def _read_file(path: Path, series: dict[str, _Series], ignored: set[str]) -> None:
-    for record in records(path):
-        try:
-            step, summaries = 0.0, []
-            for number, _, content in fields(record):
-                if number == 2 and isinstance(content, int):
-                    step = float(signed(content))
-                elif number == 5 and isinstance(content, bytes):
-                    summaries.append(content)
-            for summary in summaries:
-                for number, _, content in fields(summary):
-                    if number == 1 and isinstance(content, bytes):
-                        _add_value(content, step, series, ignored)
-        except WireError as error:
-            raise ReadError(
-                path, f"a damaged record ({error}); the values before it are read", ACCEPTED
-            ) from error
+    """Add the scalars of one file, those alike all at once."""
+    with _content(path) as data:
+        frames, found = _Frames.of(path, data), dict[str, _Found]()
+        rest = _alike(data, frames, found)
+        last, error = len(frames.ends), frames.damage  # the first record that is not read
+        hidden = dict.fromkeys(ignored, -1)  # tag -> record from which it is no scalar
+        for number in rest:
+            try:
+                record = data[frames.begins[number] : frames.ends[number]]
+                _read_record(record, int(number), found, hidden)
+            except WireError as damage:
+                last = int(number) + 1  # its values before the damage count
+                error = ReadError(
+                    path, f"a damaged record ({damage}); the values before it are read", ACCEPTED
+                )
+                error.__cause__ = damage
+                break
+    ignored.update(hidden)
+    _in_order(found, hidden, last, series)
+    if error is not None:
+        raise error
 
 
-def _add_value(content: bytes, step: float, series: dict[str, _Series], ignored: set[str]) -> None:
+def _in_order(
+    found: dict[str, _Found], hidden: dict[str, int], last: int, series: dict[str, _Series]
+) -> None:
+    """Add what was found to the series, in the order in which it was written."""
+    ready = []
+    for tag, one in found.items():
+        record, step, value = one.every()
+        n = int(np.searchsorted(record, min(last, hidden.get(tag, last))))
+        if n:
+            ready.append((record[0], tag, step[:n], value[:n]))
+    for _, tag, step, value in sorted(ready, key=lambda one: float(one[0])):
+        one_series = series.setdefault(tag, _Series())
+        one_series.step.frombytes(step.tobytes())
+        one_series.value.frombytes(value.tobytes())
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """Where the parts of an event with one scalar stand, as (begin, end) in its record."""
+
+    tag: str
+    time: tuple[int, int]
+    step: tuple[int, int]
+    value: tuple[int, int]
+
+
+def _alike(data: bytes | mmap, frames: _Frames, found: dict[str, _Found]) -> NDArray[np.int64]:
+    """Read scalars whose records differ in time, step and value alone.
+
+    Returns
+    -------
+    array
+        Numbers of the records that are left.
+    """
+    begins = np.array(frames.begins, dtype=np.int64)
+    if not len(begins):
+        return begins
+    sizes, left = np.array(frames.ends) - begins, []
+    every = np.frombuffer(data, np.uint8)
+    for size in sorted(set(sizes.tolist())):
+        numbers = np.flatnonzero(sizes == size)
+        if size > _SMALL:
+            left.append(numbers)
+            continue
+        rows = every[begins[numbers, None] + np.arange(size)]  # (record, byte)
+        while len(numbers):
+            pattern = _pattern(rows[0].tobytes())
+            if pattern is None:
+                left.append(numbers[:1])
+                numbers, rows = numbers[1:], rows[1:]
+                continue
+            same = _follow(rows, pattern)
+            value = np.ascontiguousarray(rows[same, slice(*pattern.value)]).view("<f4")[:, 0]
+            step = _steps(rows[same, slice(*pattern.step)])
+            one = found.setdefault(pattern.tag, _Found())
+            one.together.append(np.stack([numbers[same], step, value.astype(np.float64)]))
+            numbers, rows = numbers[~same], rows[~same]
+    return np.sort(np.concatenate(left)) if left else np.empty(0, np.int64)
+
+
+def _follow(rows: NDArray[np.uint8], pattern: _Pattern) -> NDArray[np.bool_]:
+    """Tell which records have the pattern of the first one."""
+    fixed = np.ones(rows.shape[1], bool)
+    for part in (pattern.time, pattern.step, pattern.value):
+        fixed[slice(*part)] = False
+    begin, end = pattern.step
+    goes_on = rows[:, begin:end] >= 0x80  # of a varint, all bytes but the last
+    ends = goes_on[:, :-1].all(1) & ~goes_on[:, -1]
+    return np.asarray((rows[:, fixed] == rows[0, fixed]).all(1) & ends)
+
+
+def _steps(rows: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Read varints of one length, (record, byte), as signed numbers."""
+    steps = np.zeros(len(rows), np.uint64)
+    for place, column in enumerate(rows.T):
+        steps |= (column & 0x7F).astype(np.uint64) << np.uint64(7 * place)
+    return steps.view(np.int64).astype(np.float64)
+
+
+def _pattern(record: bytes) -> _Pattern | None:
+    """Find the parts of an event with one plain scalar; None for any other."""
+    try:
+        event = list(spans(record, 0, len(record)))
+        if [part[:2] for part in event] != [(1, 1), (2, 0), (5, 2)]:
+            return None
+        (value,) = spans(record, *event[2][2:])
+        tag, number = spans(record, *value[2:])
+    except (WireError, ValueError):
+        return None
+    plain = value[:2] == (1, 2) and tag[:2] == (1, 2) and number[:2] == (2, 5)
+    if not plain or event[1][3] - event[1][2] > 9:  # a negative step takes ten bytes
+        return None
+    name = record[slice(*tag[2:])].decode("utf-8", errors="replace")
+    return _Pattern(name, event[0][2:], event[1][2:], number[2:])
+
+
+def _read_record(
+    record: bytes, number: int, found: dict[str, _Found], hidden: dict[str, int]
+) -> None:
+    step, summaries = 0.0, []
+    for key, _, content in fields(record):
+        if key == 2 and isinstance(content, int):
+            step = float(signed(content))
+        elif key == 5 and isinstance(content, bytes):
+            summaries.append(content)
+    for summary in summaries:
+        for key, _, content in fields(summary):
+            if key == 1 and isinstance(content, bytes):
+                tag, value = _read_value(content, number, hidden)
+                if value is not None:
+                    found.setdefault(tag, _Found()).alone.append((number, step, value))
+
+
+def _read_value(content: bytes, number: int, hidden: dict[str, int]) -> tuple[str, float | None]:
     message = Message.of(content)
     tag = message.text(1)
     if metadata := message.last(9):
         plugin = Message.of(Message.of(metadata).last(1) or b"").text(1)
         if plugin not in ("", "scalars"):
-            ignored.add(tag)  # only the first value of a tag names its plug-in
-    if tag in ignored:
-        return
+            hidden.setdefault(tag, number)  # only the first value of a tag names its plug-in
+    if tag in hidden:
+        return tag, None
     simple, tensor = message.fixed(2), message.last(8)
-    number = simple if simple is not None else _scalar(tensor) if tensor else None
-    if number is not None:
-        one = series.setdefault(tag, _Series())
-        one.step.append(step)
-        one.value.append(number)
+    return tag, simple if simple is not None else _scalar(tensor) if tensor else None
 
 
 # TensorProto: dtype -> (numpy type of tensor_content, number of the field with loose values)
@@ -161,15 +321,16 @@ def _scalar(tensor: bytes) -> float | None:
 
 def _first_time(path: Path) -> float:
     """Return the wall time of the first event, or that in the file name."""
-    for record in records(path):
+    for record in records(path, 1):
         for number, wire, content in fields(record):
             if number == 1 and wire == 1 and isinstance(content, bytes):
                 return float(struct.unpack("<d", content)[0])
-        break
     return 0.0
 
 
 def _sorted_by_time(paths: Sequence[Path]) -> list[Path]:
+    if len(paths) == 1:
+        return list(paths)
     times = []
     for path in paths:
         try:

@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -40,6 +41,17 @@ def text_head(head: bytes) -> str | None:
     if not head or head.startswith(_UTF16) or b"\0" in head:
         return None
     return codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(head)
+
+
+@lru_cache(maxsize=1)  # several readers ask about one file after the other
+def first_line(head: bytes) -> str:
+    """Return the first line that is not blank, "" where there is none or no text."""
+    if b"\0" in head:
+        return ""
+    found = head_lines(head[:256])
+    if len(found) < 2:  # it may go on
+        found = head_lines(head)
+    return found[0] if found else ""
 
 
 def head_lines(head: bytes) -> list[str]:
