@@ -376,7 +376,50 @@ def lightning_csv_trainer(folder: Path) -> None:
     expect(folder, "lightning_logs/version_0", dict(net.seen), "train_loss_step", val="val_loss")
 
 
+def wandb_offline(folder: Path) -> None:
+    """Log an offline run with NaN, inf, nested names and a record longer than a block.
+
+    The release of wandb that is installed writes it; the case's name says which one it was.
+    """
+    import os
+
+    os.environ |= {
+        "WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_CONSOLE": "off",
+        "WANDB_HOST": "demo", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true",
+        "WANDB_X_DISABLE_META": "true", "WANDB_X_DISABLE_STATS": "true",
+        "WANDB_X_DISABLE_MACHINE_INFO": "true", "WANDB__DISABLE_META": "true",
+        "WANDB__DISABLE_STATS": "true", "WANDB__DISABLE_MACHINE_INFO": "true",
+    }  # fmt: skip
+    wandb: Any = import_module("wandb")
+
+    steps = [float(step) for step in range(0, 200, 10)]
+    loss, val = falling(20, 7), falling(20, 8, end=0.6)
+    loss[17:] = [math.inf, math.nan, -math.inf]
+    with tempfile.TemporaryDirectory() as scratch:
+        with wandb.init(project="demo", id="demo0001", name="demo", dir=scratch) as run:
+            for place, step in enumerate(steps):
+                run.log({"train/loss": loss[place], "lr": 0.1, "note": "text"}, step=int(step))
+                if place % 5 == 0:
+                    run.log({"eval": {"loss": val[place]}, "ok": True}, step=int(step))
+            run.log({'\U0001f600 "quoted"\n': 1.0, "page": "x" * 40_000}, step=200)
+        (log,) = Path(scratch).glob("wandb/offline-run-*/*.wandb")
+        if scratch.encode() in log.read_bytes():
+            raise SystemExit("the log names a folder of this machine")
+        inside = folder / "wandb" / log.parent.name
+        inside.mkdir(parents=True)
+        shutil.copy(log, inside)
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "lr": (steps, [0.1] * 20),
+        "eval.loss": (steps[::5], val[::5]),
+        '\U0001f600 "quoted"\n': ([200.0], [1.0]),
+    }
+    expect(folder, f"wandb/{inside.name}", curves, "train/loss", val="eval.loss", lr="lr")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
+    "wandb/release_0_31": wandb_offline,
+    "wandb/release_0_17": wandb_offline,
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
     "tensorboard/torch_resumed": tensorboard_torch_resumed,

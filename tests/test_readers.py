@@ -28,7 +28,16 @@ from curvet.run import Run
 
 ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
-HELPERS = {"base", "describe", "layout", "protobuf", "rows", "text", "walk"}  # read no format
+HELPERS = {
+    "base",
+    "describe",
+    "layout",
+    "protobuf",
+    "rows",
+    "series",
+    "text",
+    "walk",
+}  # read no format
 
 
 def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
@@ -207,7 +216,7 @@ def test_a_picture_beside_the_logs_is_passed_over_or_handed_over(tmp_path: Path)
     assert [run.id for run in read(tmp_path)] == ["a.csv"]
     _, errors = runs_of(tmp_path)
     assert [type(error) for error in errors] == [UnknownFormatError]
-    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads .*Tensor"):
         list(read(picture))
     (tmp_path / "a.csv").unlink()
     with pytest.raises(UnknownFormatError, match="a folder without any training log"):
@@ -561,6 +570,73 @@ def tensor_util_field(dtype: str) -> str:
     fields = {"float32": "float_val", "float64": "double_val", "float16": "half_val",
               "int64": "int64_val", "bool": "bool_val", "uint64": "uint64_val"}  # fmt: skip
     return fields.get(dtype, "int_val")
+
+
+# --- W&B ------------------------------------------------------------------------------------
+
+WANDB = sorted((ARCHIVES / "wandb").glob("*/wandb/*/*.wandb"))
+
+
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_a_wandb_file_cut_anywhere_keeps_what_was_whole(tmp_path: Path, source: Path) -> None:
+    content = source.read_bytes()
+    whole = one(source).curves["train/loss"].value
+    counts = []
+    for size in [*range(8, 2000, 53), *range(2000, len(content), 997)]:
+        runs, errors = runs_of(write(tmp_path / "a.wandb", content[:size]))
+        value = runs[0].curves["train/loss"].value if runs else whole[:0]
+        np.testing.assert_array_equal(value, whole[: len(value)])
+        assert bool(errors) == (len(value) == 0)
+        counts.append(len(value))
+    assert counts == sorted(counts)
+    assert counts[-1] == len(whole) == 20
+
+
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_a_wandb_file_that_ends_in_zeros_or_is_damaged(tmp_path: Path, source: Path) -> None:
+    content = source.read_bytes()
+    place = content.index(b"Infinity")
+    zeros = write(tmp_path / "zeros.wandb", content[:place] + bytes(100_000))
+    runs, errors = runs_of(zeros)
+    assert len(runs[0].curves["train/loss"]) == 17
+    assert "damaged at byte" in errors[0].found, "the record itself was cut by zeros"
+    (run,), errors = runs_of(write(tmp_path / "b.wandb", content + bytes(100_000)))
+    assert (len(run.curves["train/loss"]), errors) == (20, [])
+    runs = read(write(tmp_path / "c.wandb", content.replace(b"Infinity", b"Infinitx", 1)))
+    run = next(runs)
+    assert run.id == "c.wandb"
+    assert len(run.curves["train/loss"]) == 17
+    with pytest.raises(ReadError, match=r"damaged at byte \d+ of \d+; the values before it are"):
+        next(runs)
+
+
+@given(place=st.integers(7, 3000), byte=st.integers(0, 255))
+def test_no_byte_of_a_wandb_file_makes_another_error(place: int, byte: int) -> None:
+    content = bytearray(WANDB[0].read_bytes()[:3000])
+    content[place % len(content)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        runs_of(write(Path(folder) / "a.wandb", bytes(content)))
+
+
+def test_all_files_of_a_wandb_run_are_one_run(tmp_path: Path) -> None:
+    folder = tmp_path / "wandb" / WANDB[0].parent.name
+    shutil.copytree(WANDB[0].parent, folder)
+    write(folder / "files/output.log", "step 1: loss 2.0\nstep 2: loss 1.0\n" * 9)
+    write(folder / "files/wandb-summary.json", '{"h": {"_type": "histogram", "bins": [1, 2]}}')
+    write(folder / "logs/debug.log", "MainThread: started\n")
+    (run,), errors = runs_of(tmp_path)
+    assert (run.id, errors) == (f"wandb/{folder.name}", [])
+    assert run.source.endswith("demo0001.wandb")
+    assert one(folder / "files/output.log").curves.keys() == run.curves.keys()
+    (folder / WANDB[0].name).unlink()
+    alone = one(folder / "files/output.log")
+    assert alone.format == "text_log", "without the log, the console output is read"
+
+
+def test_a_wandb_run_that_logged_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wandb", b":W&B\xe1\xbe\0")
+    with pytest.raises(ReadError, match="a W&B file without any logged number; W&B files with"):
+        list(read(path))
 
 
 # --- text logs ------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from . import (
     tensorboard,
     text_log,
     trainer_state,
+    wandb,
 )
 from .base import Reader
 from .describe import describe
@@ -29,6 +30,7 @@ from .walk import files, unreadable
 __all__ = ["READERS", "Reader", "read"]
 
 READERS: tuple[Reader, ...] = (
+    wandb.READER,  # first: all files of its run folder are one run, whatever their format
     tensorboard.READER,
     trainer_state.READER,  # before json_table: of all checkpoints only the last counts
     lightning_csv.READER,  # before table: the run is called by its folder

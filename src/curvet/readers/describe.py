@@ -25,7 +25,7 @@ _FIRST_BYTES = (
     (b"\x80\x03", "a Python pickle, which is not opened because it can run code"),
     (b"\x80\x04", "a Python pickle, which is not opened because it can run code"),
     (b"\x80\x05", "a Python pickle, which is not opened because it can run code"),
-    (b":W&B", "a W&B offline file; export the run to CSV"),
+    (b":W&B", "a W&B file of another version; export the run to CSV"),
     (b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
 )
