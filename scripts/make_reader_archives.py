@@ -4,8 +4,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
-accelerate, lightning and pandas; cases of the name "hand_*" in tests/archives were typed after
-the documentation of tools that are not installed here.
+accelerate, lightning, pandas, wandb, mlflow and trackio, each for its own cases; cases of the
+name "hand_*" in tests/archives were typed after the documentation of tools that are not installed
+here.
 """
 
 from __future__ import annotations
@@ -32,14 +33,15 @@ NONE: dict[str, str | None] = {"loss": None, "val": None, "lr": None, "grad_norm
 def expect(
     folder: Path, run_id: str, curves: Curves, loss: str | None, **roles: str | None
 ) -> None:
-    """Write expected.json for a case of one run."""
+    """Write expected.json for a case, or add one more run to it."""
     run = {
         "id": run_id,
         "curves": {tag: {"step": s, "value": v} for tag, (s, v) in curves.items()},
         "roles": {**NONE, "loss": loss, **roles},
     }
-    text = json.dumps({"runs": [run]}, indent=1)
-    (folder / "expected.json").write_text(text + "\n")
+    path = folder / "expected.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    path.write_text(json.dumps({"runs": [*runs, run]}, indent=1) + "\n")
 
 
 def falling(n: int, seed: int, end: float = 0.3) -> list[float]:
@@ -417,9 +419,104 @@ def wandb_offline(folder: Path) -> None:
     expect(folder, f"wandb/{inside.name}", curves, "train/loss", val="eval.loss", lr="lr")
 
 
+def _mlflow_runs(folder: Path, uri: str, prefix: str) -> None:
+    """Log two runs that stay and one that is deleted; expect the two in the order of their ids."""
+    import os
+
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    mlflow: Any = import_module("mlflow")
+    entities: Any = import_module("mlflow.entities")
+
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("demo", artifact_location="mlflow-artifacts:/demo")
+    steps, logged = [float(step) for step in range(0, 120, 10)], {}
+    for seed in (9, 10, 11):
+        run_id = client.create_run(experiment, run_name=f"seed {seed}").info.run_id
+        loss = falling(12, seed)
+        loss[9:] = [math.inf, -math.inf, math.nan]
+        curves: Curves = {
+            "train/loss": (steps, loss),
+            "val loss": (steps[::5], [number + 0.1 for number in loss[::5]]),
+            "grad_norm": (steps, falling(12, seed + 1)),
+        }
+        for tag, (at, values) in curves.items():
+            points = zip(at, values, strict=True)
+            client.log_batch(
+                run_id, [entities.Metric(tag, v, int(1.7e12 + s), int(s)) for s, v in points]
+            )
+        for number in loss[:4]:
+            client.log_metric(run_id, "no_step", number)
+        client.log_param(run_id, "lr", 0.1)
+        client.set_terminated(run_id)
+        logged[run_id] = {**curves, "no_step": ([0.0, 1.0, 2.0, 3.0], loss[:4])}
+    client.delete_run(run_id)
+    del logged[run_id]
+    for run_id in sorted(logged):
+        part = f"{prefix}{experiment}/{run_id}" if prefix.endswith("/") else f"{prefix}#{run_id}"
+        expect(folder, part, logged[run_id], "train/loss", val="val loss", grad_norm="grad_norm")
+
+
+def mlflow_files(folder: Path) -> None:
+    """Log to the file store: NaN and inf, a name with a slash, a deleted run."""
+    _mlflow_runs(folder, (folder / "mlruns").as_uri(), "mlruns/")
+    shutil.rmtree(folder / "mlruns" / "0")  # the empty default experiment names this machine
+    for path in sorted((folder / "mlruns").rglob("*")):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()  # git keeps no empty folders
+
+
+def mlflow_sqlite(folder: Path) -> None:
+    """Log to the SQLite store; the many empty tables are then written as small pages."""
+    import sqlite3
+
+    _mlflow_runs(folder, f"sqlite:///{folder}/mlflow.db", "mlflow.db")
+    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        # The default experiment names a folder of this machine.
+        connection.execute("UPDATE experiments SET artifact_location = 'mlflow-artifacts:/demo'")
+        connection.commit()
+        connection.executescript("PRAGMA page_size = 512; VACUUM;")
+
+
+def trackio_database(folder: Path) -> None:
+    """Log two runs; NaN and inf are words in JSON."""
+    import os
+    import sqlite3
+
+    logged: list[tuple[str, Curves]] = []
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        os.environ |= {"TRACKIO_DIR": scratch, "HF_HUB_OFFLINE": "1"}
+        trackio: Any = import_module("trackio")
+        for name, seed in (("calm sea", 12), ("proud sun", 13)):
+            trackio.init(project="demo", name=name, auto_log_gpu=False)
+            loss, val = falling(15, seed), falling(15, seed + 1, end=0.6)
+            loss[12:] = [math.inf, math.nan, -math.inf]
+            for place in range(15):
+                row = {"train": {"loss": loss[place]}, "lr": 0.1, "note": "text"}
+                if place % 5 == 0:
+                    row["val_loss"] = val[place]
+                trackio.log(row, step=place * 10)
+            trackio.finish()
+            steps = [10.0 * place for place in range(15)]
+            curves: Curves = {
+                "train/loss": (steps, loss),
+                "val_loss": (steps[::5], val[::5]),
+                "lr": (steps, [0.1] * 15),
+            }
+            logged.append((name, curves))
+        shutil.copy(Path(scratch) / "demo.db", folder)
+    with contextlib.closing(sqlite3.connect(folder / "demo.db")) as connection:
+        small = "PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM;"
+        connection.executescript(f"{small} PRAGMA journal_mode = WAL;")
+    for name, curves in logged:
+        expect(folder, f"demo.db#{name}", curves, "train/loss", val="val_loss", lr="lr")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "wandb/release_0_31": wandb_offline,
     "wandb/release_0_17": wandb_offline,
+    "mlflow_files/client": mlflow_files,
+    "mlflow_sqlite/client": mlflow_sqlite,
+    "trackio/project": trackio_database,
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
     "tensorboard/torch_resumed": tensorboard_torch_resumed,

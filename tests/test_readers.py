@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import math
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -22,22 +25,15 @@ from hypothesis import strategies as st
 
 import curvet.readers
 from curvet.errors import ReadError, UnknownFormatError
-from curvet.readers import READERS, json_table, read, tensorboard, text
+from curvet.readers import READERS, json_table, local, read, sqlite, tensorboard, text
 from curvet.roles import assign
 from curvet.run import Run
 
 ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
-HELPERS = {
-    "base",
-    "describe",
-    "layout",
-    "protobuf",
-    "rows",
-    "series",
-    "text",
-    "walk",
-}  # read no format
+HELPERS = {  # they read no format
+    "base", "describe", "layout", "local", "protobuf", "rows", "series", "sqlite", "text", "walk"
+}  # fmt: skip
 
 
 def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
@@ -637,6 +633,235 @@ def test_a_wandb_run_that_logged_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wandb", b":W&B\xe1\xbe\0")
     with pytest.raises(ReadError, match="a W&B file without any logged number; W&B files with"):
         list(read(path))
+
+
+# --- MLflow and Trackio ---------------------------------------------------------------------
+
+MLFLOW_RUN = next((ARCHIVES / "mlflow_files/client/mlruns").glob("*/*/metrics")).parent
+
+
+def mlflow_run(folder: Path, **metrics: str) -> Path:
+    """A run folder after the one that MLflow wrote."""
+    run = folder / "mlruns/0" / ("0" * 32)
+    run.mkdir(parents=True)
+    shutil.copy(MLFLOW_RUN / "meta.yaml", run)
+    for name, content in metrics.items():
+        write(run / "metrics" / name, content)
+    return run
+
+
+def test_all_files_of_an_mlflow_run_are_one_run(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path, loss="1 2.0 0\n2 1.0 1\n")
+    write(run / "artifacts/metrics.csv", "step,loss\n0,5.0\n")
+    write(run / "params/optimizer", "step 1: loss 2.0\nstep 2: loss 1.0\n" * 9)
+    write(run / "tags/mlflow.note.content", "epoch,loss\n1,2\n")
+    (read_run,), errors = runs_of(tmp_path)
+    assert (read_run.id, list(read_run.curves)) == (f"mlruns/0/{'0' * 32}", ["loss"])
+    assert errors == []
+    assert one(run).id == one(run / "metrics/loss").id == one(run / "meta.yaml").id == "0" * 32
+
+
+def test_an_mlflow_metric_cut_or_of_an_old_form(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path, loss="1 2.0\n2 nan\n3 -inf\n", acc="1 .5 0\n2 .6 10 data 12\n3 .")
+    curves = one(run).curves
+    np.testing.assert_array_equal(curves["loss"].step, [0, 1, 2])
+    np.testing.assert_array_equal(curves["loss"].value, [2, math.nan, -math.inf])
+    assert curves["acc"].step.tolist() == [0, 10]
+    write(run / "metrics/acc", "1 .5 0\nhello\n")
+    with pytest.raises(ReadError, match=r"acc: line 2 \('hello'\) is no metric; lines of the form"):
+        list(read(run))
+
+
+@pytest.mark.parametrize("name", ["a/b/c d.e", "50% \N{ROCKET} 'q\"", "x:y=z"])
+def test_names_of_mlflow_metrics(tmp_path: Path, name: str) -> None:
+    assert list(one(mlflow_run(tmp_path, **{name: "1 2.0 0\n"})).curves) == [name]
+
+
+def test_mlflow_runs_without_metrics_and_deleted_ones(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path)
+    with pytest.raises(ReadError, match=f"{run}: an MLflow run without any metric; logged"):
+        list(read(run))
+    write(run / "metrics/loss", "1 2.0 0\n")
+    meta = (run / "meta.yaml").read_text()
+    write(run / "meta.yaml", meta.replace("lifecycle_stage: active", "lifecycle_stage: deleted"))
+    assert runs_of(tmp_path) == ([], [])
+
+
+def mlflow_database(path: Path, **options: str) -> sqlite3.Connection:
+    """A copy of the database that MLflow wrote, opened for writing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ARCHIVES / "mlflow_sqlite/client/mlflow.db", path)
+    connection = sqlite3.connect(path)
+    for option, setting in options.items():
+        connection.execute(f"PRAGMA {option} = {setting}")
+    return connection
+
+
+def add_metric(connection: sqlite3.Connection, run_id: str, key: str, value: float) -> None:
+    connection.execute(
+        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) "
+        "VALUES (?, ?, 1, ?, 0, 0)",
+        (key, value, run_id),
+    )
+
+
+def test_a_database_that_is_being_written_to(tmp_path: Path) -> None:
+    """What is committed is read, also while it stands in the log beside the database."""
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path, journal_mode="WAL")
+    run_id = writer.execute("SELECT min(run_uuid) FROM runs").fetchone()[0]
+    add_metric(writer, run_id, "committed", 1.0)
+    writer.commit()
+    add_metric(writer, run_id, "open", 1.0)  # not committed yet
+    (run, _), _ = runs_of(path)
+    assert run.id == f"mlflow.db#{run_id}"
+    assert "committed" in run.curves
+    assert "open" not in run.curves
+    writer.commit()
+    writer.close()
+    assert "open" in runs_of(path)[0][0].curves
+
+
+def test_reading_does_not_hold_up_a_training_that_logs(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path)
+    runs = read(path)
+    first = next(runs)
+    writer.execute("PRAGMA busy_timeout = 0")
+    add_metric(writer, first.id.split("#")[1], "late", 1.0)
+    writer.commit()  # would fail if the reader held a lock between two runs
+    assert len(list(runs)) == 1
+    writer.close()
+
+
+def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "WAIT", 0.1)
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path, locking_mode="EXCLUSIVE")
+    writer.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ReadError, match=r"locked for 0.1 seconds; wait until the program that"):
+        list(read(path))
+    writer.close()
+    assert len(runs_of(path)[0]) == 2
+
+
+def test_what_a_program_that_died_left_beside_a_database(tmp_path: Path) -> None:
+    """A transaction log is taken in, an unfinished transaction is rolled back: in a copy."""
+    script = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.execute("UPDATE metrics SET value = 7")
+connection.execute("UPDATE runs SET name = printf('%.9999c', 'x')")
+if sys.argv[2] == "WAL":
+    connection.execute("COMMIT")
+os._exit(0)
+"""
+    for mode, kept in (("WAL", True), ("DELETE", False)):
+        path = tmp_path / mode / "mlflow.db"
+        mlflow_database(path).close()
+        subprocess.run([sys.executable, "-c", script, str(path), mode], check=True)
+        left = sorted(path.parent.iterdir())
+        assert len(left) > 1
+        if mode == "WAL":
+            path.with_name("mlflow.db-shm").unlink()  # gone with another machine
+        before = {file: file.read_bytes() for file in path.parent.iterdir()}
+        run = next(read(path))
+        assert (run.curves["train/loss"].value[0] == 7) == kept
+        if mode == "DELETE":
+            assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_a_metric_of_any_name_and_many_runs(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path)
+    names = ['a"b', "a'b; DROP TABLE runs", "\N{ROCKET}", "two\nlines", "%s {0} \\"]
+    run_id, columns = "f" * 32, "experiment_id, lifecycle_stage, status"
+    writer.execute(
+        f"INSERT INTO runs (run_uuid, {columns}) SELECT ?, {columns} FROM runs LIMIT 1", (run_id,)
+    )
+    for name in names:
+        add_metric(writer, run_id, name, 1.0)
+    for place in range(2500):
+        writer.execute(
+            f"INSERT INTO runs (run_uuid, {columns}) SELECT ?, {columns} FROM runs LIMIT 1",
+            (f"{place:032x}",),
+        )
+    writer.commit()
+    writer.close()
+    runs = list(read(path))
+    assert sorted(runs[-1].curves) == sorted(names)
+    assert len({run.id for run in runs}) == len(runs) == 2503
+    assert not runs[0].curves, "a run that logged nothing is a run without curves"
+
+
+@pytest.mark.parametrize("table", ["", "CREATE TABLE metrics (a, b)", "CREATE TABLE runs (step)"])
+def test_a_database_of_another_program(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+        connection.execute(table)
+        connection.commit()
+    with pytest.raises(UnknownFormatError, match="an SQLite database without runs of MLflow or"):
+        list(read(path))
+
+
+def test_databases_without_runs(tmp_path: Path) -> None:
+    with contextlib.closing(mlflow_database(tmp_path / "mlflow.db")) as connection:
+        connection.execute("DELETE FROM runs")
+        connection.commit()
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "demo.db")) as connection:
+        connection.execute("DELETE FROM metrics")
+        connection.commit()
+    _, errors = runs_of(tmp_path)
+    assert [error.found for error in errors] == [
+        "a Trackio database without any run",
+        "an MLflow database without any run",
+    ]
+
+
+def test_a_damaged_database(tmp_path: Path) -> None:
+    content = (ARCHIVES / "mlflow_sqlite/client/mlflow.db").read_bytes()
+    for damaged in (content[:5000], content[:100], content[:100] + bytes(len(content) - 100)):
+        path = write(tmp_path / "mlflow.db", damaged)
+        with pytest.raises(ReadError, match=r"a damaged or cut off SQLite database \(.*copy it ag"):
+            list(read(path))
+
+
+def test_trackio_runs_of_one_name_and_what_is_no_number(tmp_path: Path) -> None:
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "demo.db")) as connection:
+        for step, metrics in enumerate(
+            ['{"loss": 2, "b": true, "n": null, "s": "NaN", "table": {"_type": "t", "x": 1}}', "[]"]
+        ):
+            connection.execute(
+                "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) "
+                "VALUES ('id3', '', 'calm sea', ?, ?)", (step, metrics),
+            )  # fmt: skip
+        connection.commit()
+        runs = list(read(tmp_path / "demo.db"))
+        assert [len(run.id.split("#")[1]) for run in runs] == [32, len("proud sun"), 3]
+        assert list(runs[-1].curves) == ["loss", "s"]
+        connection.execute("UPDATE metrics SET metrics = 'oops' WHERE run_id = 'id3'")
+        connection.commit()
+    _, errors = runs_of(tmp_path)
+    assert errors[0].found.startswith("run 'id3', step 0: metrics that are no JSON (Expecting")
+
+
+def test_a_database_on_another_file_system(tmp_path: Path) -> None:
+    """A path that is no file of the disk is copied for the time of reading."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(ARCHIVES / "trackio/project/demo.db", "demo.db")
+    member = zipfile.Path(path, "demo.db")
+    with local.local_file(cast(Path, member)) as copy:
+        assert copy.read_bytes() == (ARCHIVES / "trackio/project/demo.db").read_bytes()
+    assert not copy.exists()
+    with local.local_file(path) as same_path:
+        assert same_path is path
 
 
 # --- text logs ------------------------------------------------------------------------------

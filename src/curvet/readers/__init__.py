@@ -16,9 +16,12 @@ from . import (
     json_table,
     keras_csv,
     lightning_csv,
+    mlflow_files,
+    mlflow_sqlite,
     table,
     tensorboard,
     text_log,
+    trackio,
     trainer_state,
     wandb,
 )
@@ -31,10 +34,13 @@ __all__ = ["READERS", "Reader", "read"]
 
 READERS: tuple[Reader, ...] = (
     wandb.READER,  # first: all files of its run folder are one run, whatever their format
+    mlflow_files.READER,  # before all others for the same reason
     tensorboard.READER,
     trainer_state.READER,  # before json_table: of all checkpoints only the last counts
     lightning_csv.READER,  # before table: the run is called by its folder
     keras_csv.READER,  # before table
+    trackio.READER,  # the databases are told apart by their tables
+    mlflow_sqlite.READER,  # after trackio: a damaged database is named by this one
     json_table.READER,  # before text_log: a log of nothing but records
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,

@@ -35,9 +35,19 @@ class Series:
         points[0].append(step)
         points[1].append(value)
 
-    def curves(self) -> dict[str, Curve]:
-        """Make a curve of each tag, in the order of their first points."""
-        return {
-            tag: Curve(tag, np.array(steps), np.array(values))
-            for tag, (steps, values) in self._points.items()
-        }
+    def curves(self, *, zero_is_no_step: bool = False) -> dict[str, Curve]:
+        """Make a curve of each tag, in the order of their first points.
+
+        Parameters
+        ----------
+        zero_is_no_step : bool
+            Count the points of a tag 0, 1, 2, ... where all its steps are 0: so does a logger
+            that does not ask for steps store them.
+        """
+        curves = {}
+        for tag, (steps, values) in self._points.items():
+            step = np.array(steps)
+            if zero_is_no_step and not step.any():
+                step = np.arange(len(step), dtype=np.float64)
+            curves[tag] = Curve(tag, step, np.array(values))
+        return curves

@@ -1,0 +1,126 @@
+"""SQLite databases, read without changing, creating or blocking anything beside them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import ReadError
+from .local import copied, local_file
+
+HEADER = b"SQLite format 3\0"
+WAIT = 5.0  # seconds for a program that writes; each of its transactions takes much less
+_BESIDE = ("-wal", "-journal")  # transactions that are not in the database yet
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database for reading; fetch all rows of a query at once.
+
+    A cursor that is left open would hold up the training that writes to the database.
+
+    Raises
+    ------
+    ReadError
+        Also for errors in the block: a damaged database, or one that stays locked.
+    """
+    try:
+        with local_file(path, beside=_BESIDE) as local, _connected(local) as connection:
+            connection.text_factory = _text
+            yield connection
+    except sqlite3.Error as error:
+        raise _in_words(path, error) from error
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = None
+    try:
+        connection = _connect(path, "mode=ro&immutable=1" if _is_at_rest(path) else "mode=ro")
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+            raise
+    if connection is not None:
+        try:
+            yield connection
+        finally:
+            connection.close()
+        return
+    # What a program that died left beside the database has to be put into it: into a copy.
+    with copied(path, beside=_BESIDE) as copy:
+        connection = _connect(copy, "mode=rw")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=WAIT)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Tell whether all is in the one file, though in a mode that would make files beside it."""
+    with path.open("rb") as file:
+        head = file.read(20)
+    return head[18:20] == b"\2\2" and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")
+
+
+def columns(path: Path, head: bytes) -> frozenset[str]:
+    """Name the columns of all tables, "metrics.step"; "" alone: it cannot be opened.
+
+    Parameters
+    ----------
+    path : Path
+        Any file.
+    head : bytes
+        Its first bytes; where they are not those of a database, nothing is opened.
+    """
+    if not head.startswith(HEADER):
+        return frozenset()
+    try:
+        status = path.stat()
+        return _columns(path, status.st_mtime, status.st_size)
+    except OSError:
+        return frozenset({""})
+
+
+@lru_cache(maxsize=16)  # asked by one reader after the other
+def _columns(path: Path, changed: float, size: int) -> frozenset[str]:
+    try:
+        with opened(path) as connection:
+            rows = connection.execute(
+                "SELECT lower(t.name || '.' || c.name) "
+                "FROM sqlite_master t JOIN pragma_table_info(t.name) c "
+                "WHERE t.type IN ('table', 'view')"
+            ).fetchall()
+    except ReadError:
+        return frozenset({""})
+    return frozenset(name for (name,) in rows)
+
+
+def _in_words(path: Path, error: sqlite3.Error) -> ReadError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return ReadError(
+            path,
+            f"an SQLite database that was locked for {WAIT:g} seconds",
+            "wait until the program that writes to it is done, or stop it",
+        )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")):
+        found = f"a damaged or cut off SQLite database ({error})"
+        return ReadError(path, found, "copy it again, or repair it with sqlite3 .recover")
+    return ReadError(path, f"an SQLite database that cannot be read ({error})", "copy it again")
