@@ -770,8 +770,7 @@ os._exit(0)
         before = {file: file.read_bytes() for file in path.parent.iterdir()}
         run = next(read(path))
         assert (run.curves["train/loss"].value[0] == 7) == kept
-        if mode == "DELETE":
-            assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+        assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
 def test_a_metric_of_any_name_and_many_runs(tmp_path: Path) -> None:

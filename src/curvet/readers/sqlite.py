@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from .local import copied, local_file
 
 HEADER = b"SQLite format 3\0"
 WAIT = 5.0  # seconds for a program that writes; each of its transactions takes much less
+_NEEDS_WRITING = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 _BESIDE = ("-wal", "-journal")  # transactions that are not in the database yet
 
 
@@ -37,42 +38,40 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = None
-    try:
-        connection = _connect(path, "mode=ro&immutable=1" if _is_at_rest(path) else "mode=ro")
-    except sqlite3.OperationalError as error:
-        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            raise
-    if connection is not None:
-        try:
-            yield connection
-        finally:
-            connection.close()
-        return
-    # What a program that died left beside the database has to be put into it: into a copy.
-    with copied(path, beside=_BESIDE) as copy:
-        connection = _connect(copy, "mode=rw")
-        try:
-            yield connection
-        finally:
-            connection.close()
+    with ExitStack() as stack:
+        mode = _mode(path)
+        if not mode:
+            # What a program that died left beside it has to be put into it: into a copy.
+            path, mode = stack.enter_context(copied(path, beside=_BESIDE)), "mode=rw"
+        yield stack.enter_context(closing(_connect(path, mode)))
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=WAIT)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-    except BaseException:
+    except sqlite3.Error:
         connection.close()
         raise
     return connection
 
 
-def _is_at_rest(path: Path) -> bool:
-    """Tell whether all is in the one file, though in a mode that would make files beside it."""
+def _mode(path: Path) -> str:
+    """Tell how to open a database so that nothing is written; "" where there is no way."""
     with path.open("rb") as file:
         head = file.read(20)
-    return head[18:20] == b"\2\2" and not path.with_name(f"{path.name}-wal").exists()
+    if head[18:20] == b"\2\2":  # transactions go to a log beside it
+        if not path.with_name(f"{path.name}-wal").exists():
+            return "mode=ro&immutable=1"
+        if not path.with_name(f"{path.name}-shm").exists():
+            return ""
+    try:
+        _connect(path, "mode=ro").close()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith(_NEEDS_WRITING):
+            return ""
+        raise
+    return "mode=ro"
 
 
 def _text(content: bytes) -> str:
