@@ -511,12 +511,88 @@ def trackio_database(folder: Path) -> None:
         expect(folder, f"demo.db#{name}", curves, "train/loss", val="val_loss", lr="lr")
 
 
+def parquet_pandas(folder: Path) -> None:
+    """DataFrame.to_parquet: NaN becomes null, the index without a name a column."""
+    import pandas as pd
+
+    loss = falling(12, 14)
+    diverged = [*loss[:9], math.nan, math.nan, math.nan]
+    table = pd.DataFrame({"loss": diverged, "acc": [i / 12 for i in range(12)], "note": "text"})
+    table.index += 5
+    table.to_parquet(folder / "log.parquet", index=True)
+    steps = [float(step) for step in range(5, 17)]
+    expect(folder, "log.parquet", {"loss": (steps, diverged)}, "loss")
+
+
+def parquet_history(folder: Path) -> None:
+    """Write what W&B exports as the history of a run: a column a metric, null between them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    loss, val = falling(15, 15), falling(15, 16, end=0.6)
+    loss[12:] = [math.inf, math.nan, -math.inf]
+    steps = [10.0 * place for place in range(15)]
+    rows = [
+        {"_step": int(step), "_runtime": step / 7, "_timestamp": 1.7e9 + step, "lr": 0.1,
+         "train/loss": loss[place], "eval": {"loss": val[place] if place % 5 == 0 else None}}
+        for place, step in enumerate(steps)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "0000.parquet")
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "eval.loss": (steps[::5], val[::5]),
+        "lr": (steps, [0.1] * 15),
+    }
+    expect(folder, "0000.parquet", curves, "train/loss", val="eval.loss", lr="lr")
+
+
+def parquet_long(folder: Path) -> None:
+    """Write one row a value, the rows of two runs mixed, in several row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    steps = [10.0 * place for place in range(12)]
+    loss = {"b": falling(12, 17), "a": [*falling(12, 18)[:10], math.nan, math.inf]}
+    val = {"b": falling(12, 19), "a": falling(12, 20)}
+    rows = [
+        {"run_id": run, "tag": tag, "step": int(step), "value": series[run][place]}
+        for place, step in enumerate(steps)
+        for run in loss
+        for tag, series in (("loss", loss), ("val_loss", val))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "metrics.parquet", row_group_size=7)
+    for run in loss:
+        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
+        expect(folder, f"metrics.parquet#{run}", curves, "loss", val="val_loss")
+
+
+def parquet_lists(folder: Path) -> None:
+    """Write one row a run and tag, with its steps and values as lists of different lengths."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = []
+    for run, length in (("first", 9), ("second", 13)):
+        loss, steps = falling(length, length), [5.0 * place for place in range(length)]
+        loss[-1] = math.nan
+        val, at = falling(length, length + 1, end=0.6)[::4], steps[::4]
+        rows.append({"run_id": run, "tag": "loss", "step": steps, "value": loss})
+        rows.append({"run_id": run, "tag": "val_loss", "step": at, "value": val})
+        curves: Curves = {"loss": (steps, loss), "val_loss": (at, val)}
+        expect(folder, f"runs.parquet#{run}", curves, "loss", val="val_loss")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "runs.parquet")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "wandb/release_0_31": wandb_offline,
     "wandb/release_0_17": wandb_offline,
     "mlflow_files/client": mlflow_files,
     "mlflow_sqlite/client": mlflow_sqlite,
     "trackio/project": trackio_database,
+    "parquet/pandas": parquet_pandas,
+    "parquet/wandb_history": parquet_history,
+    "parquet/long": parquet_long,
+    "parquet/lists": parquet_lists,
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
     "tensorboard/torch_resumed": tensorboard_torch_resumed,

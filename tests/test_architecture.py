@@ -50,7 +50,17 @@ EXCUSED = {
     ("diagnosis", "report"): "print(diagnosis) writes the report's text; imported when called",
 }
 
-HEAVY = {"torch", "tsfresh", "pandas", "sklearn", "scipy", "matplotlib", "rich", "tensorboard"}
+HEAVY = {
+    "torch",
+    "tsfresh",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "rich",
+    "tensorboard",
+    "pyarrow",
+}
 
 
 def sources() -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import decimal
 import gzip
 import json
 import math
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -861,6 +864,115 @@ def test_a_database_on_another_file_system(tmp_path: Path) -> None:
     assert not copy.exists()
     with local.local_file(path) as same_path:
         assert same_path is path
+
+
+# --- Parquet --------------------------------------------------------------------------------
+
+
+def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "step", "value"),
+    [
+        ({"loss": [3.0, 2.0]}, [0, 1], [3, 2]),
+        ({"step": [5, 6, 7], "loss": [3.0, None, math.nan]}, [5, 7], [3, math.nan]),
+        (
+            {"epoch": [1, 2], "loss": [3, 2], "name": ["a", "b"], "ok": [True, False]},
+            [1, 2],
+            [3, 2],
+        ),
+        ({"iter": [1, 2], "loss": pa.array([3, 2], pa.float16())}, [1, 2], [3, 2]),
+        ({"loss": [decimal.Decimal("3.5"), None]}, [0], [3.5]),
+        ({"loss": pa.array([2**63, 1], pa.uint64())}, [0, 1], [2.0**63, 1]),
+        ({"loss": [[3.0, None, math.nan]]}, [0, 1, 2], [3, math.nan, math.nan]),
+        ({"loss": [[3.0, 2.0]], "step": [[5, 6]], "seed": [1]}, [5, 6], [3, 2]),
+        ({"loss": pa.array([[3, 2]], pa.list_(pa.int8(), 2))}, [0, 1], [3, 2]),
+        ({"metric": ["loss", "lr", "loss"], "step": [5, 5, 6], "value": [3, 1, 2]}, [5, 6], [3, 2]),
+        ({"train": pa.array([{"loss": 3.0}, None, {"loss": 2.0}])}, [0, 2], [3, 2]),
+    ],
+)
+def test_parquet_of_all_kinds(
+    tmp_path: Path, columns: dict[str, Any], step: list[float], value: list[float]
+) -> None:
+    loss = assign(one(parquet(tmp_path / "a.parquet", columns))).loss
+    np.testing.assert_array_equal(loss.step, step)
+    np.testing.assert_array_equal(loss.value, value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        (
+            {"note": ["a"]},
+            r"a Parquet file without any column of numbers \(note\); columns of numb",
+        ),
+        ({"loss": pa.array([], pa.float64())}, "a Parquet file without rows"),
+        ({"loss": pa.array([None], pa.float64())}, "a Parquet file without any column of numbers"),
+        ({"run": ["a", "a"], "loss": [[1.0], [2.0]]}, "two rows hold the list 'loss' of run 'a'"),
+        ({"a.loss": [1.0], "a": pa.array([{"loss": 1.0}])}, "two columns are called 'a.loss'"),
+    ],
+)
+def test_parquet_that_is_no_log_is_refused(
+    tmp_path: Path, columns: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(ReadError, match=found):
+        list(read(parquet(tmp_path / "a.parquet", columns)))
+
+
+@pytest.mark.parametrize("case", ["long", "lists", "wandb_history"])
+def test_a_damaged_parquet_file(tmp_path: Path, case: str) -> None:
+    content = log(ARCHIVES / "parquet" / case).read_bytes()
+    path = write(tmp_path / "a.parquet", content[:-1])
+    with pytest.raises(ReadError, match=r"a damaged or cut off Parquet file \(.*; its columns are"):
+        list(read(path))
+    for place in range(4, len(content), 31):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x55
+        runs_of(write(path, bytes(damaged)))  # a ReadError or numbers, nothing else
+
+
+def test_runs_of_a_parquet_file_stay_apart_in_any_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    run, step = np.repeat(np.arange(40), 50), np.tile(np.arange(50), 40)
+    value = rng.normal(size=2000)
+    order = rng.permutation(2000)
+    order = order[np.argsort(step[order], kind="stable")]  # each run in its order, all mixed
+    for place, rows in enumerate([np.arange(2000), order]):
+        columns = {"run_id": run[rows], "step": step[rows], "loss": value[rows]}
+        path = parquet(tmp_path / f"{place}.parquet", columns, row_group_size=333)
+        runs = {run.id.split("#")[1]: run.curves["loss"] for run in read(path)}
+        assert len(runs) == 40
+        for name, curve in runs.items():
+            assert curve.step.tolist() == list(range(50))
+            np.testing.assert_array_equal(curve.value, value[run == int(name)])
+
+
+def test_a_parquet_file_is_read_run_by_run(tmp_path: Path) -> None:
+    """Many long runs in one file take the memory of few: each is 8 MB here, 40 of them."""
+    path = tmp_path / "a.parquet"
+    schema = pa.schema([("run", pa.string()), ("loss", pa.list_(pa.float64()))])
+    with pq.ParquetWriter(path, schema) as writer:
+        for place in range(40):
+            columns = {"run": [f"r{place}"], "loss": [np.random.default_rng(0).random(1_000_000)]}
+            writer.write_table(pa.table(columns, schema=schema))
+    script = f"""
+import resource
+from curvet.readers import read
+runs = read({str(path)!r})
+print(len(next(runs).curves["loss"]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(sum(1 for run in runs))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    points, others, grown = map(int, done.stdout.split())
+    assert (points, others) == (1_000_000, 39)
+    assert grown < 150 * 1024  # KiB
 
 
 # --- text logs ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from . import (
     lightning_csv,
     mlflow_files,
     mlflow_sqlite,
+    parquet,
     table,
     tensorboard,
     text_log,
@@ -41,6 +42,7 @@ READERS: tuple[Reader, ...] = (
     keras_csv.READER,  # before table
     trackio.READER,  # the databases are told apart by their tables
     mlflow_sqlite.READER,  # after trackio: a damaged database is named by this one
+    parquet.READER,
     json_table.READER,  # before text_log: a log of nothing but records
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,

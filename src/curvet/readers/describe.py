@@ -17,7 +17,6 @@ _FIRST_BYTES = (
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
     (b"SQLite format 3\0", "an SQLite database without runs of MLflow or Trackio"),
-    (b"PAR1", "a Parquet file; write it as CSV"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),

@@ -36,6 +36,8 @@ _EPOCHS = ("epoch", "epochs")
 RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
 TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
+Block = tuple[int, list[tuple[str, NDArray[np.int64], NDArray[np.float64]]]]
+"""Number of rows, and (column, which rows have a cell, the cells)."""
 
 
 def plain(name: str) -> str:
@@ -82,6 +84,17 @@ class Rows:
             column[0].append(self.length)
             column[1].append(cell)
         self.length += 1
+
+    def add_block(self, block: Block) -> None:
+        """Append many rows at once."""
+        length, columns = block
+        for name, places, cells in columns:
+            if not len(places):
+                continue
+            column = self._columns.setdefault(name, (array("q"), array("d")))
+            column[0].frombytes((places + self.length).astype(np.int64).tobytes())
+            column[1].frombytes(cells.astype(np.float64).tobytes())
+        self.length += length
 
     def nan_for_blank_tails(self) -> None:
         """Read a column that stays blank after a full start as NaN to the end.
