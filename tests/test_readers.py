@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 
 import curvet.readers
 from curvet.errors import ReadError, UnknownFormatError
-from curvet.readers import READERS, json_table, local, read, sqlite, tensorboard, text
+from curvet.readers import READERS, SERVERS, json_table, local, read, sqlite, tensorboard, text
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -81,7 +81,8 @@ def test_registry_and_files_agree() -> None:
     files = {path.stem for path in Path(curvet.readers.__file__).parent.glob("*.py")}
     names = [reader.name for reader in READERS]
     assert len(set(names)) == len(names)
-    assert set(names) == files - HELPERS - {"__init__"}
+    servers = {server.name for server in SERVERS}
+    assert set(names) == files - HELPERS - servers - {"__init__"}
 
 
 def test_every_reader_has_a_case_and_every_case_a_reader() -> None:

@@ -17,6 +17,7 @@ from . import (
     keras_csv,
     lightning_csv,
     mlflow_files,
+    mlflow_server,
     mlflow_sqlite,
     parquet,
     table,
@@ -25,13 +26,14 @@ from . import (
     trackio,
     trainer_state,
     wandb,
+    wandb_server,
 )
-from .base import Reader
+from .base import Reader, Server
 from .describe import describe
 from .text import HEAD
 from .walk import files, unreadable
 
-__all__ = ["READERS", "Reader", "read"]
+__all__ = ["READERS", "SERVERS", "Reader", "Server", "read"]
 
 READERS: tuple[Reader, ...] = (
     wandb.READER,  # first: all files of its run folder are one run, whatever their format
@@ -47,6 +49,7 @@ READERS: tuple[Reader, ...] = (
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,
 )
+SERVERS: tuple[Server, ...] = (mlflow_server.SERVER, wandb_server.SERVER)
 ACCEPTED = "curvet reads " + "; ".join(reader.accepts for reader in READERS)
 _LOG_NAMES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".out"})
 

@@ -60,16 +60,16 @@ def _series(connection: sqlite3.Connection, run_id: str) -> Series:
         (run_id,),
     ).fetchall()
     for key, step, value, is_nan in rows:
-        series.add(key, step, math.nan if is_nan or value is None else _unbounded(value))
+        series.add(key, step, math.nan if is_nan or value is None else unbounded(value))
     return series
 
 
-def _unbounded(value: float) -> float:
+def unbounded(value: float) -> float:
     """Turn the largest number back into the infinity that it stands for.
 
     Examples
     --------
-    >>> _unbounded(-1.7976931348623157e308), _unbounded(2.0)
+    >>> unbounded(-1.7976931348623157e308), unbounded(2.0)
     (-inf, 2.0)
     """
     return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)

@@ -33,7 +33,7 @@ ACCEPTED = "W&B files with logged numbers are read"
 _FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-.+")
 _SHORT_NAMES = frozenset(bytes([tag, size]) for tag in (0x0A, 0x12) for size in range(0x80))
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
-_CLOCKS = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
+CLOCKS = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
 
 
 def records(path: Path) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def _add_history(content: bytes, series: Series) -> None:
             key, text = _item(inner)
             if key == "_step":
                 step = _number(text)
-            elif key not in _CLOCKS:
+            elif key not in CLOCKS:
                 cells += _cells(key, text)
         elif number == 2 and isinstance(inner, bytes) and step is None:
             step = next((float(signed(n)) for f, _, n in fields(inner) if f == 1 and
@@ -116,7 +116,7 @@ def _cells(key: str, text: bytes) -> Iterator[tuple[str, float]]:
         yield key, number
     elif text.startswith(b"{"):
         try:
-            yield from _nested(key, json.loads(text))
+            yield from nested(key, json.loads(text))
         except (ValueError, RecursionError):
             return
 
@@ -130,13 +130,13 @@ def _number(text: bytes) -> float | None:
         return value(text[1:-1].decode("utf-8", errors="replace")) if quoted else None
 
 
-def _nested(key: str, item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def nested(key: str, item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Name nested numbers as W&B does, "train.loss"; what has a type is a picture or the like."""
     if "_type" in item:
         return
     for name, inner in item.items():
         if isinstance(inner, dict):
-            yield from _nested(f"{key}.{name}", inner)
+            yield from nested(f"{key}.{name}", inner)
         elif (number := value(inner)) is not None:
             yield f"{key}.{name}", number
 
