@@ -28,7 +28,17 @@ from hypothesis import strategies as st
 
 import curvet.readers
 from curvet.errors import ReadError, UnknownFormatError
-from curvet.readers import READERS, SERVERS, json_table, local, read, sqlite, tensorboard, text
+from curvet.readers import (
+    READERS,
+    SERVERS,
+    json_table,
+    local,
+    read,
+    sqlite,
+    tensorboard,
+    text,
+    wandb,
+)
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -575,6 +585,50 @@ def tensor_util_field(dtype: str) -> str:
 # --- W&B ------------------------------------------------------------------------------------
 
 WANDB = sorted((ARCHIVES / "wandb").glob("*/wandb/*/*.wandb"))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the other package
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_rows_equal_those_that_wandb_finds_in_its_records(source: Path) -> None:
+    pb2 = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    theirs = []
+    for content in wandb.records(source):
+        record = pb2.Record.FromString(content)
+        for item in record.history.item:
+            name = ".".join(item.nested_key) or item.key
+            parsed = json.loads(item.value_json)
+            if name == "_step":
+                continue
+            if isinstance(parsed, dict):
+                (name, parsed), *_ = ((f"{name}.{k}", v) for k, v in parsed.items())
+            if not name.startswith("_") and type(parsed) in (int, float):
+                step = next(i for i in record.history.item if "_step" in (i.key, *i.nested_key))
+                theirs.append((name, float(step.value_json), float(parsed)))
+    ours = [
+        (tag, *point)
+        for tag, curve in one(source).curves.items()
+        for point in zip(curve.step.tolist(), curve.value.tolist(), strict=True)
+    ]
+    assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
+    assert len(ours) == 45
+
+
+@pytest.mark.slow
+def test_a_run_of_the_installed_wandb(tmp_path: Path) -> None:
+    """Guards against a release that writes another form."""
+    pytest.importorskip("wandb")
+    script = f"""
+import wandb
+with wandb.init(project="demo", dir={str(tmp_path)!r}) as run:
+    for step in range(300):
+        run.log({{"loss": 1 / (1 + step), "deep": {{"er": {{"x": step}}}}, "text": "x" * 500}})
+"""
+    settings = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **settings})
+    runs, errors = runs_of(tmp_path / "wandb")
+    assert ([run.format for run in runs], errors) == (["wandb"], [])
+    assert runs[0].curves["loss"].value.tolist() == [1 / (1 + step) for step in range(300)]
+    assert runs[0].curves["deep.er.x"].step.tolist() == list(range(300))
 
 
 @pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])

@@ -259,8 +259,8 @@ def test_wandb_without_a_key(tmp_path: Path) -> None:
 def test_wandb_without_a_network(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     error = call(
-        "wandb_server", "entity/project", HOME=str(tmp_path), WANDB_API_KEY="a" * 40, WANDB_HTTP_TIMEOUT="2",
-        WANDB_BASE_URL=f"http://127.0.0.1:{free_port()}",
+        "wandb_server", "entity/project", HOME=str(tmp_path), WANDB_API_KEY="a" * 40,
+        WANDB_HTTP_TIMEOUT="2", WANDB_BASE_URL=f"http://127.0.0.1:{free_port()}",
     )  # fmt: skip
     assert "wandb:entity/project: cannot be reached (" in error
     assert error.endswith("; check the connection, and WANDB_BASE_URL for a server of your own")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from ..errors import ReadError
@@ -21,17 +22,16 @@ from .text import lines, number
 ACCEPTED = "lines of the form: time in ms, value, step"
 _PARTS = frozenset({"metrics", "params", "tags", "artifacts", "inputs", "outputs"})
 _DEPTH = 12  # folders that a metric's name may make
-_RUN = re.compile(r"[0-9a-f]{32}")
+_RUN = re.compile(r"(?:m-)?[0-9a-f]{32}")  # "m-": a logged model
 _DELETED = re.compile(r"^lifecycle_stage: deleted\s*$")
 
 
 def _folder(path: Path) -> Path | None:
     """Return the folder of the run that a file belongs to, None outside of one."""
-    for folder in list(path.parents)[:_DEPTH]:
-        inside = path.relative_to(folder).parts[0]
-        if _RUN.fullmatch(folder.name.removeprefix("m-")) and (
-            inside in _PARTS or inside == "meta.yaml"
-        ):
+    names = path.parts[: -_DEPTH - 1 : -1]  # upwards
+    for place, (inside, name) in enumerate(pairwise(names)):
+        if (inside in _PARTS or inside == "meta.yaml") and _RUN.fullmatch(name):
+            folder = path.parents[place]
             return folder if (folder / "meta.yaml").exists() else None
     return None
 

@@ -30,7 +30,8 @@ from .text import value
 HEADER = b":W&B\xe1\xbe\0"
 BLOCK = 32 * 1024  # bytes
 ACCEPTED = "W&B files with logged numbers are read"
-_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-.+")
+_FOLDER = re.compile(r"(?:offline-)?run-\d{8}_\d{6}-(.+)")
+_DEPTH = 8  # folders that may lie between a file and that of its run
 _SHORT_NAMES = frozenset(bytes([tag, size]) for tag in (0x0A, 0x12) for size in range(0x80))
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 CLOCKS = frozenset({"_step", "_runtime", "_timestamp", "_wandb"})
@@ -143,10 +144,10 @@ def nested(key: str, item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _folder(path: Path) -> Path | None:
     """Return the folder that W&B made for the run of a file, None outside of one."""
-    for folder in list(path.parents)[:8]:
-        if _FOLDER.fullmatch(folder.name):
-            run_id = folder.name.split("-", 3 if folder.name.startswith("offline") else 2)[-1]
-            return folder if (folder / f"run-{run_id}.wandb").exists() else None
+    for place, name in enumerate(path.parts[-2 : -_DEPTH - 2 : -1]):  # upwards
+        if named := _FOLDER.fullmatch(name):
+            folder = path.parents[place]
+            return folder if (folder / f"run-{named[1]}.wandb").exists() else None
     return None
 
 
