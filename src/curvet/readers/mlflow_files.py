@@ -17,11 +17,12 @@ from ..errors import ReadError
 from ..run import Run
 from .base import Reader
 from .series import Series
-from .text import lines, number
+from .text import lines
 
 ACCEPTED = "lines of the form: time in ms, value, step"
 _PARTS = frozenset({"metrics", "params", "tags", "artifacts", "inputs", "outputs"})
 _DEPTH = 12  # folders that a metric's name may make
+_LINE = 4096  # bytes; a point takes less than 100
 _RUN = re.compile(r"(?:m-)?[0-9a-f]{32}")  # "m-": a logged model
 _DELETED = re.compile(r"^lifecycle_stage: deleted\s*$")
 
@@ -68,16 +69,20 @@ def _is_deleted(folder: Path) -> bool:
 
 
 def _read_metric(path: Path, tag: str, series: Series) -> None:
-    for place, line in enumerate(lines(path), 1):
-        _, *cells = line.split(" ") if line.strip() else ("",)
-        try:
-            value, step = number(cells[0]), float(cells[1] if len(cells) > 1 else 0)
-        except (IndexError, ValueError):
-            value = None
-        if value is not None and line.endswith("\n"):
-            series.add(tag, step, value)
-        elif line.strip() and line.endswith("\n"):
-            raise ReadError(path, f"line {place} ({line.strip()!r:.60}) is no metric", ACCEPTED)
+    with path.open("rb") as file:
+        for place in range(1, 2**62):
+            line = file.readline(_LINE)
+            cells = line.split()
+            if not line.endswith(b"\n") and len(line) < _LINE:
+                return  # the end, or a last line that was cut off while it was written
+            if not cells:
+                continue
+            try:
+                series.add(tag, float(cells[2]) if len(cells) > 2 else 0.0, float(cells[1]))
+            except (IndexError, ValueError):
+                text = line.strip().decode("utf-8", errors="replace")
+                found = f"line {place} ({text!r:.60}) is no metric"
+                raise ReadError(path, found, ACCEPTED) from None
 
 
 READER = Reader(
