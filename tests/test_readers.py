@@ -39,6 +39,7 @@ from curvet.readers import (
     text,
     wandb,
 )
+from curvet.readers import parquet as readers_parquet
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -792,6 +793,21 @@ def test_reading_does_not_hold_up_a_training_that_logs(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_a_database_that_was_locked_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WAIT", 0.05)
+    path = tmp_path / "demo.db"
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", path)
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA journal_mode = DELETE")
+    writer.execute("BEGIN EXCLUSIVE")
+    _, errors = runs_of(path)
+    assert "locked for 0.05 seconds" in errors[0].found
+    writer.close()
+    assert [run.format for run in read(path)] == ["trackio", "trackio"]
+
+
 def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "WAIT", 0.1)
     path = tmp_path / "mlflow.db"
@@ -984,7 +1000,7 @@ def test_a_damaged_parquet_file(tmp_path: Path, case: str) -> None:
     path = write(tmp_path / "a.parquet", content[:-1])
     with pytest.raises(ReadError, match=r"a damaged or cut off Parquet file \(.*; its columns are"):
         list(read(path))
-    for place in range(4, len(content), 31):
+    for place in range(4, len(content), 29):
         damaged = bytearray(content)
         damaged[place] ^= 0x55
         runs_of(write(path, bytes(damaged)))  # a ReadError or numbers, nothing else
@@ -1004,6 +1020,23 @@ def test_runs_of_a_parquet_file_stay_apart_in_any_order(tmp_path: Path) -> None:
         for name, curve in runs.items():
             assert curve.step.tolist() == list(range(50))
             np.testing.assert_array_equal(curve.value, value[run == int(name)])
+
+
+def test_a_parquet_file_that_is_too_large_to_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers_parquet, "CELL_LIMIT", 1000)
+    steps = list(range(600))
+    found = "with more than 0 million cells that are not sorted by run; sort its rows by a column"
+    for columns in (
+        {"step": steps, "loss": steps},
+        {"run": [0, 1] * 300, "loss": steps},
+        {"tag": ["loss", "lr"], "step": [steps, steps], "value": [steps, steps]},
+    ):
+        with pytest.raises(ReadError, match=found):
+            list(read(parquet(tmp_path / "a.parquet", columns)))
+    sorted_runs = {"run": [0] * 300 + [1] * 300, "step": steps, "loss": steps, "note": ["x"] * 600}
+    assert len(list(read(parquet(tmp_path / "a.parquet", sorted_runs)))) == 2
 
 
 def test_a_parquet_file_is_read_run_by_run(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ ACCEPTED = (
 )
 _MAGIC = b"PAR1"
 _INDEX = "__index_level_0__"  # what pandas calls an index without a name
+CELL_LIMIT = 2**26  # of runs that are held at once: 1 GiB
 _BATCH_ROWS, _FEW_ROWS = 65_536, 512
 _BATCH_CELLS = 2**22  # of a wide table: 32 MiB
 _BATCH_BYTES = 2**24  # of rows that hold whole curves
@@ -110,7 +111,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with path.open("rb") as file:
             yield pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the file system, not of pyarrow
         reason = (str(error).splitlines() or [""])[0]
@@ -212,10 +213,23 @@ def _lists(column: pa.ChunkedArray) -> list[_Numbers | None]:
             for a, b, ok in zip(ends[:-1], ends[1:], there, strict=True)]  # fmt: skip
 
 
+def _check_size(path: Path, cells: int) -> None:
+    """Refuse what would be held as a whole and is too large for that: most of it is data."""
+    if cells > CELL_LIMIT:
+        raise ReadError(
+            path,
+            f"a Parquet file with more than {CELL_LIMIT / 1e6:.0f} million cells that are not "
+            "sorted by run",
+            "sort its rows by a column run, or keep fewer columns",
+        )
+
+
 def _from_rows(
     path: Path, file: pq.ParquetFile, columns: _Columns, nan_is_null: bool
 ) -> Iterator[Run]:
     several, together = _survey(file, columns.run)
+    if columns.run is None or not together:
+        _check_size(path, file.metadata.num_rows * len(columns.used))
     open_runs: dict[str, Rows] = {}
     for name, block in _blocks(file, columns, together):
         if together and name not in open_runs:
@@ -243,7 +257,7 @@ def _from_lists(path: Path, file: pq.ParquetFile, columns: _Columns) -> Iterator
     size = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
     rows = int(max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, size))))
     open_runs: dict[str, dict[str, Curve]] = {}
-    row = 0
+    row = held = 0
     for table in _tables(file, columns.used, rows):
         names, codes = _words(table[columns.run]) if columns.run is not None else ([""], None)
         tags, tag_codes = _words(table[columns.tag]) if columns.tag is not None else ([], None)
@@ -255,8 +269,11 @@ def _from_lists(path: Path, file: pq.ParquetFile, columns: _Columns) -> Iterator
             row += 1
             if together and name not in open_runs:
                 yield from _listed(path, open_runs, several)
+                held = 0
             tag = None if tag_codes is None else tags[tag_codes[place]]
             cells = {column: cell[place] for column, cell in lists.items()}
+            held += sum(len(numbers) for numbers in cells.values() if numbers is not None)
+            _check_size(path, held)
             _add_lists(path, name, open_runs.setdefault(name, {}), _curves(cells, columns, tag))
     yield from _listed(path, open_runs, several)
 

@@ -91,23 +91,21 @@ def columns(path: Path, head: bytes) -> frozenset[str]:
     if not head.startswith(HEADER):
         return frozenset()
     try:
-        status = path.stat()
-        return _columns(path, status.st_mtime, status.st_size)
-    except OSError:
+        files = [path, path.with_name(f"{path.name}-wal")]
+        states = [file.stat() for file in files if file.exists()]
+        return _columns(path, tuple((state.st_mtime, state.st_size) for state in states))
+    except (ReadError, OSError):
         return frozenset({""})
 
 
-@lru_cache(maxsize=16)  # asked by one reader after the other
-def _columns(path: Path, changed: float, size: int) -> frozenset[str]:
-    try:
-        with opened(path) as connection:
-            rows = connection.execute(
-                "SELECT lower(t.name || '.' || c.name) "
-                "FROM sqlite_master t JOIN pragma_table_info(t.name) c "
-                "WHERE t.type IN ('table', 'view')"
-            ).fetchall()
-    except ReadError:
-        return frozenset({""})
+@lru_cache(maxsize=16)  # asked by one reader after the other; failures are not kept
+def _columns(path: Path, states: tuple[tuple[float, int], ...]) -> frozenset[str]:
+    with opened(path) as connection:
+        rows = connection.execute(
+            "SELECT lower(t.name || '.' || c.name) "
+            "FROM sqlite_master t JOIN pragma_table_info(t.name) c "
+            "WHERE t.type IN ('table', 'view')"
+        ).fetchall()
     return frozenset(name for (name,) in rows)
 
 
