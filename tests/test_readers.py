@@ -904,6 +904,16 @@ def test_a_damaged_database(tmp_path: Path) -> None:
             list(read(path))
 
 
+@pytest.mark.parametrize("case", ["mlflow_sqlite/client/mlflow.db", "trackio/project/demo.db"])
+def test_no_bytes_of_a_database_make_another_error(tmp_path: Path, case: str) -> None:
+    whole, rng = (ARCHIVES / case).read_bytes(), np.random.default_rng(0)
+    for count in (1, 5, 50) * 20:
+        content = np.frombuffer(whole, dtype=np.uint8).copy()
+        places = rng.integers(16, len(content), count)
+        content[places] = rng.integers(0, 256, count)
+        runs_of(write(tmp_path / Path(case).name, content.tobytes()))
+
+
 def test_trackio_runs_of_one_name_and_what_is_no_number(tmp_path: Path) -> None:
     shutil.copy(ARCHIVES / "trackio/project/demo.db", tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / "demo.db")) as connection:

@@ -45,7 +45,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
 def _run_ids(connection: sqlite3.Connection) -> Iterator[str]:
     last = ""
     while page := connection.execute(
-        "SELECT run_uuid FROM runs WHERE run_uuid > ? AND lifecycle_stage = 'active' "
+        "SELECT CAST(run_uuid AS TEXT) FROM runs WHERE run_uuid > ? AND lifecycle_stage = 'active' "
         "ORDER BY run_uuid LIMIT ?",
         (last, _PAGE),
     ).fetchall():
@@ -56,7 +56,8 @@ def _run_ids(connection: sqlite3.Connection) -> Iterator[str]:
 def _series(connection: sqlite3.Connection, run_id: str) -> Series:
     series = Series()
     rows = connection.execute(
-        "SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ? ORDER BY rowid",
+        "SELECT CAST(key AS TEXT), COALESCE(CAST(step AS REAL), 0), CAST(value AS REAL), is_nan "
+        "FROM metrics WHERE run_uuid = ? ORDER BY rowid",
         (run_id,),
     ).fetchall()
     for key, step, value, is_nan in rows:
@@ -72,7 +73,7 @@ def unbounded(value: float) -> float:
     >>> unbounded(-1.7976931348623157e308), unbounded(2.0)
     (-inf, 2.0)
     """
-    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else float(value)
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 READER = Reader(

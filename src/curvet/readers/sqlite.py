@@ -13,6 +13,7 @@ from .local import copied, local_file
 
 HEADER = b"SQLite format 3\0"
 WAIT = 5.0  # seconds for a program that writes; each of its transactions takes much less
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")
 _NEEDS_WRITING = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 _BESIDE = ("-wal", "-journal")  # transactions that are not in the database yet
 
@@ -32,7 +33,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         with local_file(path, beside=_BESIDE) as local, _connected(local) as connection:
             connection.text_factory = _text
             yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter in the words of the former
         raise _in_words(path, error) from error
 
 
@@ -109,7 +110,7 @@ def _columns(path: Path, states: tuple[tuple[float, int], ...]) -> frozenset[str
     return frozenset(name for (name,) in rows)
 
 
-def _in_words(path: Path, error: sqlite3.Error) -> ReadError:
+def _in_words(path: Path, error: Exception) -> ReadError:
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ReadError(
@@ -117,7 +118,7 @@ def _in_words(path: Path, error: sqlite3.Error) -> ReadError:
             f"an SQLite database that was locked for {WAIT:g} seconds",
             "wait until the program that writes to it is done, or stop it",
         )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR")):
+    if isinstance(error, UnicodeDecodeError) or name.startswith(_DAMAGED):
         found = f"a damaged or cut off SQLite database ({error})"
         return ReadError(path, found, "copy it again, or repair it with sqlite3 .recover")
     return ReadError(path, f"an SQLite database that cannot be read ({error})", "copy it again")

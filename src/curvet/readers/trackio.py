@@ -34,12 +34,13 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
             names = {column for column, *_ in rows.description}
             key = "run_id" if "run_id" in names else "run_name"  # before 2026 without ids
             runs = connection.execute(
-                f"SELECT {key}, min(run_name) FROM metrics GROUP BY {key} ORDER BY min(rowid)"
+                f"SELECT CAST({key} AS TEXT), CAST(min(run_name) AS TEXT) FROM metrics "
+                f"WHERE {key} IS NOT NULL GROUP BY {key} ORDER BY min(rowid)"
             ).fetchall()
             count = Counter(name for _, name in runs)
             for run_id, name in runs:
                 curves = _series(path, connection, key, run_id).curves()
-                yield Run(name if count[name] == 1 else run_id, str(path), curves)
+                yield Run(name if name and count[name] == 1 else run_id, str(path), curves)
         if not runs:
             raise ReadError(path, "a Trackio database without any run", "logged runs are read")
 
@@ -47,16 +48,18 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
 def _series(path: Path, connection: sqlite3.Connection, key: str, run_id: str) -> Series:
     series = Series()
     rows = connection.execute(
-        f"SELECT step, metrics FROM metrics WHERE {key} = ? ORDER BY rowid", (run_id,)
+        f"SELECT COALESCE(CAST(step AS REAL), 0), metrics FROM metrics WHERE {key} = ? "
+        "ORDER BY rowid",
+        (run_id,),
     ).fetchall()
     for step, text in rows:
         try:
             metrics = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
-            found = f"run {run_id!r}, step {step}: metrics that are no JSON ({error!s:.100})"
+            found = f"run {run_id!r}, step {step:g}: metrics that are no JSON ({error!s:.100})"
             raise ReadError(path, found, "Trackio writes an object of numbers") from error
         if isinstance(metrics, dict):
-            _add(series, float(step), "", metrics)
+            _add(series, step, "", metrics)
     return series
 
 
