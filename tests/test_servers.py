@@ -43,6 +43,14 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nothing listens, kept so that nothing can begin to."""
+    with contextlib.closing(socket.socket()) as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield int(sock.getsockname()[1])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mlflow")
@@ -239,9 +247,9 @@ def test_a_package_that_is_not_installed(scheme: str, where: str) -> None:
     assert error == f"{scheme}:{where}: needs the package {scheme}; pip install 'curvet[{scheme}]'"
 
 
-def test_an_mlflow_server_that_does_not_answer() -> None:
+def test_an_mlflow_server_that_does_not_answer(closed_port: int) -> None:
     pytest.importorskip("mlflow")
-    where = f"http://me:secret@127.0.0.1:{free_port()}#demo"
+    where = f"http://me:secret@127.0.0.1:{closed_port}#demo"
     error = call("mlflow_server", where, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert "secret" not in error
     assert error.endswith(
@@ -256,11 +264,11 @@ def test_wandb_without_a_key(tmp_path: Path) -> None:
     assert error.endswith("; run wandb login, or set WANDB_API_KEY")
 
 
-def test_wandb_without_a_network(tmp_path: Path) -> None:
+def test_wandb_without_a_network(tmp_path: Path, closed_port: int) -> None:
     pytest.importorskip("wandb")
     error = call(
         "wandb_server", "entity/project", HOME=str(tmp_path), WANDB_API_KEY="a" * 40,
-        WANDB_HTTP_TIMEOUT="2", WANDB_BASE_URL=f"http://127.0.0.1:{free_port()}",
+        WANDB_HTTP_TIMEOUT="2", WANDB_BASE_URL=f"http://127.0.0.1:{closed_port}",
     )  # fmt: skip
     assert "wandb:entity/project: cannot be reached (" in error
     assert error.endswith("; check the connection, and WANDB_BASE_URL for a server of your own")
