@@ -92,6 +92,16 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "Epoch 1:  50%|█████     | 5/10 [00:00<00:00, 60.0it/s, train_loss=1.25, val_loss=1.75]\r"
         "Epoch 1: 100%|██████████| 10/10 [00:00<00:00, 6.0it/s, train_loss=1.0, val_loss=1.5]\n",
         {5: 2.0, 10: 1.5, 15: 1.25, 20: 1.0}, {10: 1.75, 20: 1.5}),
+    "Lightning's rich bar": (
+        "Epoch 0/1  ━━━━━╸━━━━━  5/10 0:00:01 • -:--:-- 9.00it/s train_loss: 2.000\n"
+        "Epoch 0/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.500\n"
+        "Epoch 0/1  ━━━━━━━━━━━ 10/10 0:00:01 •         9.00it/s train_loss: 1.500\n"
+        "                                               val_loss: 1.750\n"
+        "Epoch 1/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.000\n"
+        "                                               val_loss: 1.750\n"
+        "Epoch 1/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.000\n"
+        "                                               val_loss: 1.250\n",
+        {5: 2.0, 10: 1.5, 20: 1.0}, {10: 1.75, 20: 1.25}),
     "PyTorch's CIFAR tutorial": (
         "[1,  2000] loss: 2.25\n[1,  4000] loss: 1.75\n[2,  2000] loss: 1.5\n[2,  4000] loss: 1.25"
         "\n", {0: 2.25, 1: 1.75, 2: 1.5, 3: 1.25}, {}),
@@ -232,7 +242,8 @@ def test_what_a_tool_writes_is_found(tmp_path: Path, tool: str) -> None:
 
 # Lines of these tools are told by how they begin.
 BY_THE_BEGINNING = (
-    "CatBoost", "a notebook's table", "fastai", "PyTorch's", "Keras", "YOLOv5", "srun", "mpirun",
+    "CatBoost", "a notebook's table", "Lightning's rich", "fastai", "PyTorch's", "Keras", "YOLOv5",
+    "srun", "mpirun",
     "torchtitan", "Megatron on", "llm.c", "other things",
 )  # fmt: skip
 

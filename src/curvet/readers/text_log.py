@@ -78,6 +78,8 @@ class _Log:
     part: str = ""  # the evaluation that is going on
     heading: str = ""  # the evaluation that the line before names
     progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
+    held: tuple[Cells, Cells] = field(default_factory=lambda: ([], []))  # place, cells of a bar
+    rich: bool = False  # whether that bar may go on in the next line
     shown: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     rank: str = ""  # who wrote the line
     owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
@@ -143,8 +145,21 @@ class _Log:
             self.add(self.bar)
         self.bar, self.bar_length = [], ""
 
+    def hold(self, place: Cells, cells: Cells, *, rich: bool) -> None:
+        """Keep what a bar shows until it gets on: then the new numbers are drawn."""
+        if self.held[0] != place:
+            self.end_bar()
+        self.held, self.rich = (place, cells), rich
+
+    def end_bar(self) -> None:
+        """Take over what a bar showed last at one step, but for what was there before."""
+        (place, cells), self.held, self.rich = self.held, ([], []), False
+        if cells:
+            self.add([*place, *self.changed(cells, place[-1][1])], inside=True)
+
     def end_evaluation(self) -> None:
         """Take over the last line of an evaluation."""
+        self.end_bar()
         if self.progress:
             self.add(self.at_last_step(self.progress))
         self.progress = []
@@ -250,6 +265,9 @@ def _read_numbers(
         return
     counters, rest = counted(line)
     cells = named(rest, "" if counters else heading)
+    if log.rich and not counters and _says_part(cells):
+        log.held[1].extend(cells)  # the bar goes on
+        return
     if any(evaluates(name) for name, _ in cells):
         log.progress = []  # the sum of what it showed
     log.end_evaluation()
@@ -268,6 +286,12 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
         if any("loss" in name.casefold() for name, _ in cells):
             log.progress = cells
         return
+    if pattern.stale:
+        cells = pattern.pairs(line[match.end() :], part)
+        place = [*log.place(match, cells), *(c for c in cells if plain(c[0]) in _TOTALS)]
+        if float(match["inner"]) > 0 and place:  # at 0 the numbers are those of the epoch before
+            log.hold(place, cells, rich=pattern.tool == "rich")
+        return
     log.end_evaluation()
     if pattern.unnamed and log.skips:
         log.skips = False
@@ -275,8 +299,6 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
     text = line[: match.start()] if pattern.before else line[match.end() :]
     cells = pattern.pairs(text, part)
     place = log.place(match, cells)
-    if pattern.stale:
-        cells = log.changed(cells, place[-1][1] if place else None)
     log.add([*place, *cells], unnamed=pattern.unnamed, inside="inner" in match.groupdict())
 
 
