@@ -150,6 +150,20 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "[2024/01/01 10:00:40] ppcls INFO: [Train][Epoch 2/10][Iter: 0/50]lr(LinearWarmup): "
         "0.0006, top1: 0.15, CELoss: 3.25, loss: 3.25, batch_cost: 0.5s\n",
         {0: 4.5, 50: 3.25}, {0: 3.5}),
+    "PaddleOCR": (
+        "[2024/01/01 10:00:00] ppocr INFO: epoch: [1/500], global_step: 10, lr: 0.0001, acc: 0.0, "
+        "CTCLoss: 30.0, NRTRLoss: 5.0, loss: 35.0, avg_reader_cost: 0.1 s, eta: 1 day\n"
+        "[2024/01/01 10:00:10] ppocr INFO: epoch: [1/500], global_step: 20, lr: 0.0002, acc: 0.0, "
+        "CTCLoss: 20.0, NRTRLoss: 4.0, loss: 24.0, avg_reader_cost: 0.1 s, eta: 1 day\n",
+        {10: 35.0, 20: 24.0}, {}),
+    "PaddleSeg": (
+        "2024-01-01 10:00:00 [INFO]\t[TRAIN] epoch: 1, iter: 10/1000, loss: 0.75, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n"
+        "2024-01-01 10:00:10 [INFO]\t[TRAIN] epoch: 2, iter: 20/1000, loss: 0.5, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n"
+        "2024-01-01 10:00:20 [INFO]\t[TRAIN] epoch: 2, iter: 30/1000, loss: 0.25, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n",
+        {10: 0.75, 20: 0.5, 30: 0.25}, {}),
     "PaddleNLP": (
         "[2024-01-01 10:00:00,123] [    INFO] - loss: 2.5, learning_rate: 3e-05, global_step: 10, "
         "interval_runtime: 1.2, epoch: 0.1\n"

@@ -12,6 +12,7 @@ every rank writes ("[rank0]: ..."), a series is that of the first one to write i
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class _Log:
     inside: bool = False  # whether lines count the steps inside an epoch
     others: set[str] = field(default_factory=set)  # counters that differ from the one taken
     base: float | None = None  # the number of the first epoch: 0 or 1
+    inner: tuple[float, float] = (math.inf, 0.0)  # epoch and step inside it of the line before
+    through: bool = False  # whether that step does not begin anew with an epoch: PaddleSeg
     first: float | None = None  # the epoch of the first row
     last: float | None = None  # the epoch of the row before
     epoch: float | None = None  # of a line of its own: Keras, and the tutorials of PyTorch
@@ -191,6 +194,10 @@ class _Log:
         if any(plain(name) in _TOTALS for name, _ in cells):
             return counters
         if epoch is None or "of" not in groups:
+            return [*counters, ("step", inner)]
+        self.through |= epoch > self.inner[0] and inner > self.inner[1]
+        self.inner = epoch, inner
+        if self.through:
             return [*counters, ("step", inner)]
         if self.base is None:
             self.base = 1.0 if epoch == 1 else 0.0  # a resumed log does not tell: 0
