@@ -212,6 +212,12 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "\nEpoch 00001: val_loss improved from inf to 0.50000, saving model to x.h5\nEpoch 2/2\n"
         "60000/60000 [====] - 5s 80us/step - loss: 0.125 - acc: 0.9 - val_loss: inf - val_acc: 0."
         "9\n", {1: 0.25, 2: 0.125}, {1: 0.5, 2: inf}),
+    "Keras 2, without validation": (
+        "Epoch 1/2\n\r 1/10 [==>......] - ETA: 3s - loss: 2.5 - accuracy: 0.1" + "\b" * 70
+        + "\r10/10 [========] - 1s 3ms/step - loss: 2.0 - accuracy: 0.2\nEpoch 2/2\n"
+        "\r10/10 [========] - 1s 3ms/step - loss: nan - accuracy: 0.2\n"
+        "5/5 [==========] - 0s 3ms/step - loss: 0.5 - accuracy: 0.2\n",
+        {1: 2.0, 2: nan}, {}),
     "print": ("epoch 1 loss 0.5\nepoch 2 loss 0.25\n", {1: 0.5, 2: 0.25}, {}),
     "print, both in one line": (
         "Epoch 1: Train: loss 0.5 acc 0.6 Val: loss 0.75 acc 0.5\n"
