@@ -696,6 +696,57 @@ def text_log_paddleformers(folder: Path) -> None:
     expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
 
 
+def text_log_lightning(folder: Path) -> None:
+    """Keep Lightning's progress bar, which shows old numbers until it is drawn again."""
+    import torch
+
+    lightning: Any = import_module("lightning")
+    callbacks: Any = import_module("lightning.pytorch.callbacks")
+    seen: Curves = {"train_loss": ([], []), "val_loss": ([], [])}
+
+    class Net(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, place: int) -> Any:
+            loss = ((self.layer(batch[0]) - batch[1]) ** 2).mean()
+            self.log("train_loss", loss, prog_bar=True)
+            if (self.global_step + 1) % 5 == 0:
+                cast(list[float], seen["train_loss"][0]).append(self.global_step + 1)
+                cast(list[float], seen["train_loss"][1]).append(float(f"{float(loss):.3g}"))
+            return loss
+
+        def validation_step(self, batch: Any, place: int) -> None:
+            self.log("val_loss", ((self.layer(batch[0]) - batch[1]) ** 2).mean(), prog_bar=True)
+
+        def on_validation_epoch_end(self) -> None:
+            if not self.trainer.sanity_checking:
+                loss = float(self.trainer.callback_metrics["val_loss"])
+                cast(list[float], seen["val_loss"][0]).append(float(self.global_step))
+                cast(list[float], seen["val_loss"][1]).append(float(f"{loss:.3g}"))
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.05)
+
+    torch.manual_seed(0)
+    loaders = [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        lightning.Trainer(
+            max_epochs=3, logger=False, accelerator="cpu", enable_checkpointing=False,
+            enable_model_summary=False, log_every_n_steps=1,
+            callbacks=[callbacks.TQDMProgressBar(refresh_rate=5)],
+        ).fit(Net(), *loaders)  # fmt: skip
+    (folder / "stdout.txt").write_text(out.getvalue())
+    expect(folder, "stdout.txt", seen, "train_loss", val="val_loss")
+
+
 def text_log_keras_lines(folder: Path) -> None:
     """One line an epoch (verbose=2), without validation, and an evaluation at the end."""
     model = _keras_model()
@@ -978,6 +1029,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/xgboost": text_log_xgboost,
     "text_log/lightgbm": text_log_lightgbm,
     "json_table/xgboost": json_table_xgboost,
+    "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,
     "text_log/keras_lines": text_log_keras_lines,
