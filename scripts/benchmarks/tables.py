@@ -32,7 +32,10 @@ def write_archive(folder: Path, field: Path, n_runs: int, n_points: int) -> list
         for tag in ("loss", "val"):
             value = curves[tag].value if tag in curves else curves["loss"].value
             columns.append(np.interp(at, np.linspace(0, 1, len(value)), value))
-        rows = [f"{step},{train:.7g},{val:.7g}" for step, (train, val) in enumerate(zip(*columns, strict=True))]
+        rows = [
+            f"{step},{train:.7g},{val:.7g}"
+            for step, (train, val) in enumerate(zip(*columns, strict=True))
+        ]
         paths.append(folder / f"{number:06d}.csv")
         paths[-1].write_text("\n".join(["step,train_loss,val_loss", *rows, ""]), encoding="utf-8")
     return paths
