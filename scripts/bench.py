@@ -1,6 +1,6 @@
 """Measure how fast curvet is, beside what people use, and write docs/speed.json and speed.md.
 
-python scripts/bench.py [--runs 2000] [--tbparse PYTHON]
+python scripts/bench.py [--runs 4000] [--tbparse PYTHON]
 
 All figures are CPU seconds on one thread, but for those of all cores, which are wall seconds; quote
 the ratios. tbparse needs other versions than curvet: name a Python that has it.
@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--runs", type=int, default=2000, help="runs of the CSV archive")
+    parser.add_argument("--runs", type=int, default=4000, help="runs of the CSV archive")
     parser.add_argument("--few", type=int, default=40, help="of them, for the slow route")
     parser.add_argument(
         "--tbparse", metavar="PYTHON", help="a Python in which tbparse is installed"

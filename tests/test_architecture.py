@@ -121,6 +121,7 @@ def test_the_page_shows_the_same_order(root: Path) -> None:
         ("import curvet.cli", HEAVY | {"numpy"}),
         ("import curvet.readers, curvet.causes", HEAVY),
         ("from curvet import read, Run, Diagnosis, CurvetError", HEAVY),
+        ("from curvet import predict_cause; predict_cause([3, 2, 1, 1, 1, 1])", HEAVY),
     ],
 )
 def test_imports_stay_light(statement: str, unwanted: set[str]) -> None:

@@ -12,7 +12,7 @@ from .errors import CurvetError, ReadError, UnknownFormatError
 
 if TYPE_CHECKING:
     from .predictor import Predictor
-    from .readers import Unit
+    from .readers.units import Log
     from .run import Run
 
 BATCH_SIZE = 2048  # runs that the predictor sees at once
@@ -49,7 +49,7 @@ class Row:
     kind: str = ""
 
 
-def find_in(paths: Iterable[Path | str]) -> Iterator[Unit | Row]:
+def find_in(paths: Iterable[Path | str]) -> Iterator[Log | Row]:
     """Search several paths for logs; what cannot be read is a row.
 
     Parameters
@@ -59,8 +59,8 @@ def find_in(paths: Iterable[Path | str]) -> Iterator[Unit | Row]:
 
     Yields
     ------
-    Unit or Row
-        Units by the path below the named folder, or by the whole path if several were named.
+    Unit, ServerRun or Row
+        By the path below the named folder, or by the whole path if several were named.
     """
     from .readers import find
 
@@ -98,13 +98,13 @@ def diagnose_paths(
 
 
 def diagnose_units(
-    units: Iterable[Unit | Row], predictor: Predictor, *, keep: Keep | None = None
+    units: Iterable[Log | Row], predictor: Predictor, *, keep: Keep | None = None
 ) -> Iterator[list[Row]]:
     """Read and diagnose units, many runs at once.
 
     Parameters
     ----------
-    units : iterable of Unit or Row
+    units : iterable of Unit, ServerRun or Row
         Rows pass through.
     predictor, keep
         See `diagnose_paths`.
@@ -161,15 +161,17 @@ class _Batch:
         self.waiting.append((rows, len(rows) - 1, entry))
         self.points += sum(map(len, entry.curves.values()))
 
-    def add_error(self, unit: Unit, error: ReadError) -> None:
+    def add_error(self, unit: Log, error: ReadError) -> None:
         """Note what of a unit could not be read: beside its last run, or as a row of its own."""
         kind = type(error).__name__
         rows = self.units[-1]
         if rows:
             rows[-1] = replace(rows[-1], error=rows[-1].error or str(error), kind=kind)
         else:
-            name = unit.reader.name
-            rows.append(Row(unit.name, error.path, name, "error", None, str(error), kind))
+            no_log = isinstance(error, UnknownFormatError) and not unit.named
+            status: Literal["error", "skipped"] = "skipped" if no_log else "error"
+            name = "" if no_log else unit.format
+            rows.append(Row(unit.name, error.path, name, status, None, str(error), kind))
 
     def answer(self, predictor: Predictor, keep: Keep | None) -> None:
         """Diagnose the runs that wait."""

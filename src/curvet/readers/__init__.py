@@ -7,6 +7,7 @@ format with rules of its own stands before the general one whose files look alik
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ReadError, UnknownFormatError
@@ -33,9 +34,9 @@ from . import (
 )
 from .base import Reader, Server
 from .locations import locate
-from .units import Unit, find_units
+from .units import Log, ServerRun, Unit, find_units, printable
 
-__all__ = ["READERS", "SERVERS", "Reader", "Server", "Unit", "find", "read"]
+__all__ = ["READERS", "SERVERS", "Reader", "Server", "ServerRun", "Unit", "find", "read"]
 
 READERS: tuple[Reader, ...] = (
     wandb.READER,  # first: all files of its run folder are one run, whatever their format
@@ -67,8 +68,9 @@ def read(
     Parameters
     ----------
     path : Path or str
-        A log; a folder, zip or tar file that is searched for logs, hidden files left out; or
-        the URL of one, such as "s3://bucket/runs".
+        A log; a folder, zip or tar file that is searched for logs, hidden files left out; the
+        URL of one, such as "s3://bucket/runs"; or runs on a server, such as
+        "mlflow:http://host:5000#experiment" and "wandb:entity/project".
     on_error : callable (ReadError) -> object, optional
         Receives each problem, and reading goes on; files that no reader knows come as
         `UnknownFormatError`. Without it the first problem is raised, but for files of a folder
@@ -94,18 +96,29 @@ def read(
     no_such_folder: no such file or folder; check the path
     """
     report = on_error or _raise
-    for unit in find(path, keep_unknown=on_error is not None):
-        if isinstance(unit, ReadError):
-            report(unit)
+    no_log: ReadError | None = None
+    found = False
+    for log in find(path, keep_unknown=on_error is not None):
+        if isinstance(log, ReadError):
+            report(log)
             continue
         try:
-            yield from unit.read()
+            for run in log.read():
+                found = True
+                yield run
+        except UnknownFormatError as error:
+            if on_error is None and not log.named:
+                no_log = error
+            else:
+                report(error)
         except ReadError as error:
             report(error)
+    if no_log is not None and not found:
+        raise no_log
 
 
-def find(path: Path | str, *, keep_unknown: bool = True) -> Iterator[Unit | ReadError]:
-    """Search a file or a folder for logs without reading them to their end; see `read`.
+def find(path: Path | str, *, keep_unknown: bool = True) -> Iterator[Log | ReadError]:
+    """Search a file, a folder or a server for logs without reading them; see `read`.
 
     Parameters
     ----------
@@ -116,22 +129,40 @@ def find(path: Path | str, *, keep_unknown: bool = True) -> Iterator[Unit | Read
 
     Yields
     ------
-    Unit or ReadError
+    Unit, ServerRun or ReadError
         At least one: nothing found is an error, too.
     """
-    try:
-        root = locate(path)
-    except ReadError as error:
-        yield error
-        return
     empty = True
-    for unit in find_units(root, READERS, ACCEPTED):
-        beside = isinstance(unit, UnknownFormatError) and Path(unit.path) != root
-        if keep_unknown or not beside:
+    try:
+        logs = _on_server(path) or _in_files(path, keep_unknown)
+        for log in logs:
             empty = False
-            yield unit
+            yield log
+    except ReadError as error:
+        empty = False
+        yield error
     if empty:
-        yield UnknownFormatError(root, "a folder without any training log", ACCEPTED)
+        yield UnknownFormatError(str(path), "a folder without any training log", ACCEPTED)
+
+
+def _on_server(path: Path | str) -> Iterator[Log] | None:
+    scheme, _, address = str(path).partition(":")
+    server = next((s for s in SERVERS if s.scheme == scheme), None)
+    if server is None or isinstance(path, Path):
+        return None
+    return (
+        ServerRun(server, address, key, printable(key), fingerprint)
+        for key, fingerprint in server.runs(address)
+    )
+
+
+def _in_files(path: Path | str, keep_unknown: bool) -> Iterator[Log | ReadError]:
+    root = locate(path)
+    for unit in find_units(root, READERS, ACCEPTED):
+        if isinstance(unit, Unit):
+            yield replace(unit, named=unit.path == root)
+        elif keep_unknown or not isinstance(unit, UnknownFormatError) or unit.path == str(root):
+            yield unit
 
 
 def _raise(error: ReadError) -> None:

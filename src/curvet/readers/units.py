@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ..errors import ReadError, UnknownFormatError
 from ..run import Run
-from .base import Reader
+from .base import Reader, Server
 from .describe import describe
 from .locations import (
     ARCHIVES_OPEN,
@@ -41,12 +41,20 @@ class Unit:
         Sorted by name.
     name : str
         Below the root that was searched; occurs once in a search.
+    named : bool
+        Whether it was asked for itself, not found in a folder: then it has to be a log.
     """
 
     reader: Reader
     path: Path
     files: tuple[Path, ...]
     name: str
+    named: bool = False
+
+    @property
+    def format(self) -> str:
+        """Name of the reader."""
+        return self.reader.name
 
     @property
     def source(self) -> str:
@@ -71,6 +79,54 @@ class Unit:
         except unreadable_errors(self.path) as error:
             culprit = getattr(error, "filename", None) or self.files[0]
             raise refused(Path(culprit) if isinstance(culprit, str) else culprit, error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRun:
+    """A run on a tracking server, which is read like a `Unit`.
+
+    Parameters
+    ----------
+    server : Server
+        Reads it.
+    address, key : str
+        Which server and which of its runs.
+    name : str
+        Occurs once in a search.
+    fingerprint : str
+        Changes when the log of the run may have changed.
+    """
+
+    server: Server
+    address: str
+    key: str
+    name: str
+    fingerprint: str
+    named: bool = True
+
+    @property
+    def format(self) -> str:
+        """Name of the server's kind."""
+        return self.server.name
+
+    @property
+    def source(self) -> str:
+        """Address and key."""
+        return f"{self.server.scheme}:{self.address}/{self.key}"
+
+    def read(self) -> Iterator[Run]:
+        """Yield the run.
+
+        Raises
+        ------
+        ReadError
+            The server does not give it.
+        """
+        for run in self.server.read(self.address, self.key):
+            yield replace(run, id=self.name, format=self.format)
+
+
+Log = Unit | ServerRun
 
 
 @dataclass(slots=True)

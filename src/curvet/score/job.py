@@ -11,7 +11,8 @@ from pathlib import Path
 from ..archive import Row, find_in
 from ..bundle import load_bundle
 from ..errors import CurvetError, ScoreError
-from ..readers import Unit
+from ..readers import ServerRun, Unit
+from ..readers.units import Log
 from ..report.columns import columns
 from .engine import Run, open_engine
 from .outputs import prepare, write
@@ -134,8 +135,9 @@ class _Search:
             if isinstance(entry, Row) and entry.status == "skipped":
                 self.skipped += 1
                 continue
-            files = entry.files if isinstance(entry, Unit) else ()
-            size, stamp, changed = _stamp(files)
+            size, stamp, changed = _stamp(entry.files if isinstance(entry, Unit) else ())
+            if isinstance(entry, ServerRun):
+                stamp = entry.fingerprint
             if (after is not None and changed is not None and changed < after) or (
                 keep is not None and not keep(_candidate(entry, size, changed))
             ):
@@ -149,13 +151,13 @@ class _Search:
         if not (where or since or limit):
             self.state.forget_others()
 
-    def _add(self, entry: Unit | Row, size: int, stamp: str) -> None:
+    def _add(self, entry: Log | Row, size: int, stamp: str) -> None:
         if self.batch_logs == BATCH_LOGS or self.batch_bytes + size > BATCH_BYTES:
             self.batch, self.batch_logs, self.batch_bytes = self.batch + 1, 0, 0
         self.batch_logs, self.batch_bytes = self.batch_logs + 1, self.batch_bytes + size
-        if isinstance(entry, Unit):
+        if not isinstance(entry, Row):
             self.met.append(Met(entry.name, write_place(entry), stamp, self.batch))
-        else:  # of a name that no unit has
+        else:  # of a name that no log has
             name = f"{entry.run_id}\n{entry.source}"
             self.met.append(Met(name, entry.error, "", self.batch))
             self.failures.append((name, entry))
@@ -189,13 +191,12 @@ def _stamp(files: Sequence[Path]) -> tuple[int, str, float | None]:
     return size, ",".join(parts), changed
 
 
-def _candidate(entry: Unit | Row, size: int, changed: float | None) -> Candidate:
+def _candidate(entry: Log | Row, size: int, changed: float | None) -> Candidate:
     modified = (
         "" if changed is None else f"{datetime.fromtimestamp(changed, UTC):%Y-%m-%d %H:%M:%S}"
     )
-    if isinstance(entry, Unit):
-        return Candidate(entry.name, entry.source, entry.reader.name, size, modified)
-    return Candidate(entry.run_id, entry.source, entry.format, size, modified)
+    name = entry.run_id if isinstance(entry, Row) else entry.name
+    return Candidate(name, entry.source, entry.format, size, modified)
 
 
 def _work(

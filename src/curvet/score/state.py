@@ -194,6 +194,16 @@ class State:
             ).fetchone()
         return int(count)
 
+    def without_rows(self) -> int:
+        """Count what looked like a log of this search, but was none."""
+        with self._told():
+            (count,) = self._database.execute(
+                "SELECT count(*) FROM logs WHERE search = ? AND done "
+                "AND NOT EXISTS (SELECT 1 FROM rows WHERE rows.log = logs.id)",
+                (self.search,),
+            ).fetchone()
+        return int(count)
+
     def pending(self, after: int, batches: int) -> list[list[Pending]]:
         """Return the logs that wait, batch by batch.
 

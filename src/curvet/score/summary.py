@@ -90,7 +90,7 @@ def summarise(state: State, skipped: int, took: timedelta, *, written: bool) -> 
     return Summary(
         rows,
         state.known(),
-        skipped,
+        skipped + state.without_rows(),
         dict(causes),
         {_KINDS.get(kind, kind): n for kind, n in errors},
         [Source(name, runs, faulty, most[name]) for name, runs, faulty in worst],

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..archive import Row, diagnose_units
 from ..errors import BundleError, ReadError
-from ..readers import READERS, Unit
+from ..readers import READERS, SERVERS, ServerRun, Unit
 from ..readers.locations import ARCHIVES_OPEN, close_archives, is_local, locate
 from ..report.columns import to_record
 
 if TYPE_CHECKING:
     from ..predictor import Predictor
+    from ..readers.units import Log
 
 _CHUNK = 2**20
 
@@ -26,25 +27,26 @@ Result = list[tuple[int, str, list[dict[str, Any]] | None]]
 """Id, digest and records of each log; None in place of records: the content is unchanged."""
 
 
-def write_place(unit: Unit) -> str:
-    """Write down where a unit lies, as JSON, so that any process can read it."""
-    paths = [_written(path) for path in (unit.path, *unit.files)]
-    return json.dumps([unit.reader.name, *paths])
+def write_place(log: Log) -> str:
+    """Write down where a log lies, as JSON, so that any process can read it."""
+    if isinstance(log, ServerRun):
+        return json.dumps([log.format, log.source, log.address, log.key, log.fingerprint])
+    paths = [_written(path) for path in (log.path, *log.files)]
+    return json.dumps([log.format, *paths, log.named])
 
 
 def _written(path: Path) -> str:
     return str(path.absolute()) if is_local(path) else str(path)
 
 
-def read_place(name: str, place: str) -> Unit:
+def read_place(name: str, place: str) -> Log:
     """Make the unit again; see `write_place`."""
-    reader, path, *files = json.loads(place)
-    return Unit(
-        next(r for r in READERS if r.name == reader),
-        locate(path),
-        tuple(locate(file) for file in files),
-        name,
-    )
+    form, path, *rest = json.loads(place)
+    if server := next((s for s in SERVERS if s.name == form), None):
+        return ServerRun(server, rest[0], rest[1], name, rest[2])
+    reader = next(r for r in READERS if r.name == form)
+    *files, named = rest
+    return Unit(reader, locate(path), tuple(locate(file) for file in files), name, named)
 
 
 def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
@@ -78,13 +80,13 @@ def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
             f"{folder or 'the shipped predictor'}: a worker has {predictor.bundle.name}, not "
             f"{bundle}; give all machines the same version of curvet and of the bundle"
         )
-    changed: list[Unit | Row] = []
+    changed: list[Log | Row] = []
     result: Result = []
     archives = set()
     for log, name, place, known in task:
         found, digest = _look(name, place)
         result.append((log, digest, None))
-        if isinstance(found, Unit) and digest == known:
+        if not isinstance(found, Row) and digest == known:
             continue
         changed.append(found)
         result[-1] = (log, digest, [])
@@ -92,17 +94,19 @@ def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
     rows_of_units = diagnose_units(changed, predictor)
     for place_in_result, (log, digest, records) in enumerate(result):
         if records is not None:
-            result[place_in_result] = (log, digest, [to_kept(row) for row in next(rows_of_units)])
+            result[place_in_result] = (log, digest, kept(next(rows_of_units)))
     _close_some(len(archives - {""}))
     return result
 
 
-def _look(name: str, place: str) -> tuple[Unit | Row, str]:
+def _look(name: str, place: str) -> tuple[Log | Row, str]:
     """Find a unit again and hash its content, which is "" where it cannot be read."""
     try:
         unit = read_place(name, place)
     except ReadError as error:
         return Row(name, error.path, "", "error", None, str(error), type(error).__name__), ""
+    if isinstance(unit, ServerRun):
+        return unit, unit.fingerprint
     digest = hashlib.blake2b(digest_size=16)
     try:
         for path in unit.files:
@@ -131,6 +135,11 @@ def _close_some(archives: int) -> None:
     if _opened > ARCHIVES_OPEN:
         close_archives()
         _opened = 0
+
+
+def kept(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return what the state keeps of the rows of a log; nothing of what is no log after all."""
+    return [to_kept(row) for row in rows if row.status != "skipped"]
 
 
 def to_kept(row: Row) -> dict[str, Any]:
