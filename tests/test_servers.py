@@ -72,7 +72,7 @@ def server(folder: Path) -> Iterator[str]:
         )  # fmt: skip
     try:
         uri = f"http://127.0.0.1:{port}"
-        for _ in range(240):
+        for _ in range(600):  # a busy machine takes minutes
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health") as answer:
                 if answer.status == 200:
                     break
