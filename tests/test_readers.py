@@ -1243,10 +1243,10 @@ def test_a_parquet_file_is_read_run_by_run(tmp_path: Path) -> None:
     """Many long runs in one file take the memory of few: each is 8 MB here, 40 of them."""
     path = tmp_path / "a.parquet"
     schema = pa.schema([("run", pa.string()), ("loss", pa.list_(pa.float64()))])
-    with pq.ParquetWriter(path, schema) as writer:
+    loss = pa.ListArray.from_arrays([0, 1_000_000], np.random.default_rng(0).random(1_000_000))
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
         for place in range(40):
-            columns = {"run": [f"r{place}"], "loss": [np.random.default_rng(0).random(1_000_000)]}
-            writer.write_table(pa.table(columns, schema=schema))
+            writer.write_table(pa.table({"run": [f"r{place}"], "loss": loss}, schema=schema))
     script = f"""
 import resource
 from curvet.readers import read
