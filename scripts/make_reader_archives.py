@@ -4,8 +4,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
-accelerate, lightning and pandas; cases of the name "hand_*" in tests/archives were typed after
-the documentation of tools that are not installed here.
+accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
+dvclive, mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in
+tests/archives were typed after the documentation of tools that are not installed here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -376,6 +377,371 @@ def lightning_csv_trainer(folder: Path) -> None:
     expect(folder, "lightning_logs/version_0", dict(net.seen), "train_loss_step", val="val_loss")
 
 
+def visualdl_writer(folder: Path) -> None:
+    """Two files of a resumed run, with NaN, a histogram, and an evaluation counted by epochs."""
+    import time
+
+    visualdl: Any = import_module("visualdl")
+    reader: Any = import_module("visualdl.reader.reader")
+
+    loss = np.array(falling(50, 7), dtype=np.float32).tolist()
+    loss[48:] = [math.inf, math.nan]
+    steps, val = [*range(30), *range(20, 40)], [0.75, 0.5, 0.25]
+    for part in (range(30), range(30, 50)):
+        with visualdl.LogWriter(logdir=str(folder / "vdl")) as writer:
+            for place in part:
+                writer.add_scalar("train/loss", loss[place], steps[place])
+                writer.add_scalar("lr", 0.125, steps[place])
+                if place in (9, 19, 39):
+                    epoch = (9, 19, 39).index(place)
+                    writer.add_scalar("eval/loss", val[epoch], epoch)
+                    writer.add_histogram("weights", np.arange(5.0), steps[place])
+                    writer.add_scalars("acc", {"train": 0.5, "eval": 0.0}, steps[place])
+        time.sleep(1.1)  # the name of a file is its second
+    theirs: list[float] = []
+    for path in sorted((folder / "vdl").iterdir()):
+        theirs += [
+            v.value for v in reader.LogReader(file_path=str(path)).get_data("scalar", "train/loss")
+        ]
+    np.testing.assert_array_equal(theirs, loss)
+    curves: Curves = {
+        "train/loss": ([float(step) for step in steps], loss),
+        "eval/loss": ([9.0, 19.0, 29.0], val),
+        "acc/eval": ([9.0, 19.0, 29.0], [0.0, 0.0, 0.0]),
+    }  # fmt: skip
+    expect(folder, "vdl", curves, "train/loss", val="eval/loss", lr="lr")
+
+
+def _table_data(n: int = 200) -> tuple[Any, Any]:
+    x = np.random.default_rng(0).normal(size=(n, 4))
+    return x, (x @ np.array([1.0, -2.0, 0.5, 0.0]) > 0).astype(int)
+
+
+def catboost_pool(folder: Path) -> None:
+    """Keep what CatBoost writes beside a training, with a metric beside the loss."""
+    catboost: Any = import_module("catboost")
+
+    x, y = _table_data()
+    model = catboost.CatBoostClassifier(
+        iterations=15, learning_rate=0.2, depth=2, random_seed=0, custom_metric=["Accuracy"],
+        train_dir=str(folder / "catboost_info"), metric_period=1,
+    )  # fmt: skip
+    model.fit(x[:150], y[:150], eval_set=(x[150:], y[150:]), verbose=False)
+    found = model.get_evals_result()
+    steps = [float(step) for step in range(15)]
+    curves: Curves = {
+        "learn/Logloss": (steps, found["learn"]["Logloss"]),
+        "test/Logloss": (steps, found["validation"]["Logloss"]),
+        "learn/Accuracy": (steps, found["learn"]["Accuracy"]),
+    }
+    shutil.rmtree(folder / "catboost_info" / "tmp", ignore_errors=True)
+    expect(folder, "catboost_info", curves, "learn/Logloss", val="test/Logloss")
+
+
+def text_log_xgboost(folder: Path) -> None:
+    """Keep what xgboost.train prints for two sets."""
+    xgboost: Any = import_module("xgboost")
+
+    x, y = _table_data()
+    sets = {"train": xgboost.DMatrix(x[:150], y[:150]), "valid": xgboost.DMatrix(x[150:], y[150:])}
+    out, found = io.StringIO(), {}  # type: ignore[var-annotated]
+    with contextlib.redirect_stdout(out):
+        xgboost.train({"objective": "binary:logistic", "max_depth": 2}, sets["train"], 12,
+                      [(data, name) for name, data in sets.items()],
+                      evals_result=found)  # fmt: skip
+    (folder / "boost.log").write_text(out.getvalue())
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {
+        f"{name}-logloss": (steps, [float(f"{v:.5f}") for v in found[name]["logloss"]])
+        for name in sets
+    }
+    expect(folder, "boost.log", curves, "train-logloss", val="valid-logloss")
+
+
+def text_log_lightgbm(folder: Path) -> None:
+    """Keep what lightgbm.train prints, closed by the best iteration over again."""
+    lightgbm: Any = import_module("lightgbm")
+
+    x, y = _table_data()
+    train = lightgbm.Dataset(x[:150], y[:150])
+    out, found = io.StringIO(), {}  # type: ignore[var-annotated]
+    with contextlib.redirect_stdout(out):
+        lightgbm.train(
+            {"objective": "binary", "metric": ["auc", "binary_logloss"], "num_leaves": 4},
+            train, 12, valid_sets=[train, lightgbm.Dataset(x[150:], y[150:], reference=train)],
+            valid_names=["training", "valid_0"],
+            callbacks=[lightgbm.log_evaluation(2), lightgbm.record_evaluation(found),
+                       lightgbm.early_stopping(50)],
+        )  # fmt: skip
+    (folder / "boost.log").write_text(out.getvalue())
+    steps = [float(step) for step in range(2, 13, 2)]
+    curves: Curves = {
+        f"{name}'s binary_logloss": (
+            steps, [float(f"{v:g}") for v in found[name]["binary_logloss"]][1::2])
+        for name in ("training", "valid_0")
+    }  # fmt: skip
+    expect(folder, "boost.log", curves, "training's binary_logloss",
+           val="valid_0's binary_logloss")  # fmt: skip
+
+
+def json_table_xgboost(folder: Path) -> None:
+    """Keep evals_result of XGBoost, which LightGBM's record_evaluation looks like, too."""
+    xgboost: Any = import_module("xgboost")
+
+    x, y = _table_data()
+    sets = {"train": xgboost.DMatrix(x[:150], y[:150]), "valid": xgboost.DMatrix(x[150:], y[150:])}
+    found: dict[str, Any] = {}
+    xgboost.train({"objective": "binary:logistic", "max_depth": 2}, sets["train"], 12,
+                  [(data, name) for name, data in sets.items()], evals_result=found,
+                  verbose_eval=False)  # fmt: skip
+    (folder / "evals.json").write_text(json.dumps(found))
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {f"{name}/logloss": (steps, found[name]["logloss"]) for name in sets}
+    expect(folder, "evals.json", curves, "train/logloss", val="valid/logloss")
+
+
+def dvclive_live(folder: Path) -> None:
+    """One file a metric, in folders by the parts of its name."""
+    dvclive: Any = import_module("dvclive")
+
+    loss = falling(10, 8)
+    loss[8:] = [math.nan, math.inf]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):  # apart from git
+        with dvclive.Live("dvclive", save_dvc_exp=False, dvcyaml=None) as live:
+            for step in range(10):
+                live.log_metric("train/loss", loss[step])
+                live.log_metric("lr", 0.1)
+                if step % 3 == 0:
+                    live.log_metric("eval/loss", 0.5 + step)
+                live.next_step()
+        shutil.copytree("dvclive", folder / "dvclive")
+    steps = [float(step) for step in range(10)]
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "eval/loss": (steps[::3], [0.5 + step for step in steps[::3]]),
+    }
+    expect(folder, "dvclive", curves, "train/loss", val="eval/loss", lr="lr")
+
+
+def mmengine_runner(folder: Path) -> None:
+    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+    import torch
+
+    base_model: Any = import_module("mmengine.model").BaseModel
+    base_metric: Any = import_module("mmengine.evaluator").BaseMetric
+    base_hook: Any = import_module("mmengine.hooks").Hook
+    seen: Curves = {"loss": ([], []), "val/loss": ([], [])}
+
+    class Net(base_model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def forward(self, x: Any, y: Any, mode: str = "loss") -> Any:
+            loss = ((self.layer(x) - y) ** 2).mean()
+            return {"loss": loss} if mode == "loss" else [float(loss)]
+
+    class Loss(base_metric):  # type: ignore[misc]
+        def process(self, batch: Any, samples: Any) -> None:
+            self.results += samples
+
+        def compute_metrics(self, results: Any) -> dict[str, float]:
+            return {"loss": float(np.mean(results))}
+
+    class Keep(base_hook):  # type: ignore[misc]
+        def after_train_iter(
+            self, runner: Any, batch_idx: int, data_batch: Any, outputs: Any
+        ) -> None:
+            if (runner.iter + 1) % 5 == 0:
+                cast(list[float], seen["loss"][0]).append(float(runner.iter + 1))
+                cast(list[float], seen["loss"][1]).append(float(outputs["loss"]))
+
+        def after_val_epoch(self, runner: Any, metrics: Any) -> None:
+            cast(list[float], seen["val/loss"][0]).append(float(runner.iter))
+            cast(list[float], seen["val/loss"][1]).append(metrics["loss"])
+
+    torch.manual_seed(0)
+    loaders = [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        runner = import_module("mmengine.runner").Runner(
+            model=Net(), work_dir=scratch, train_dataloader=loaders[0],
+            val_dataloader=loaders[1], val_evaluator=[Loss()], val_cfg={},
+            train_cfg={"by_epoch": True, "max_epochs": 3, "val_interval": 1},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}},
+            default_hooks={"logger": {"type": "LoggerHook", "interval": 5}},
+            log_processor={"window_size": 1}, custom_hooks=[Keep()],
+        )  # fmt: skip
+        runner.train()
+        name = runner.timestamp
+        shutil.copytree(Path(scratch) / name, folder / "work" / name)
+    text = folder / "work" / name / f"{name}.log"
+    # Above them stand the machine and its paths.
+    lines = [line for line in text.read_text().splitlines(keepends=True)
+             if "INFO - Epoch(" in line]  # fmt: skip
+    text.write_text("".join(lines))
+    (folder / "work" / name / "vis_data" / "config.py").unlink(missing_ok=True)
+    expect(folder, f"work/{name}", seen, "loss", val="val/loss", lr="lr")
+
+
+def _paddle_fit(*callbacks: Any, verbose: int) -> tuple[str, Curves]:
+    """Train with Paddle's Model.fit; return what it printed and the losses it handed over."""
+    paddle: Any = import_module("paddle")
+    seen: Curves = {"train": ([], []), "eval": ([], [])}
+    steps = [0.0]
+
+    class Keep(paddle.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, step: int, logs: Any = None) -> None:
+            steps[0] += 1
+            cast(list[float], seen["train"][0]).append(steps[0])
+            cast(list[float], seen["train"][1]).append(float(logs["loss"][0]))
+
+        def on_eval_end(self, logs: Any = None) -> None:
+            cast(list[float], seen["eval"][0]).append(steps[0])
+            cast(list[float], seen["eval"][1]).append(float(logs["loss"][0]))
+
+    paddle.seed(0)
+    net = paddle.nn.Linear(4, 1)
+    model = paddle.Model(net)
+    model.prepare(paddle.optimizer.SGD(0.05, parameters=net.parameters()), paddle.nn.MSELoss())
+    data = [paddle.io.TensorDataset([paddle.to_tensor(part) for part in _keras_data(seed, 80)])
+            for seed in (0, 1)]  # fmt: skip
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        model.fit(*data, batch_size=8, epochs=3, verbose=verbose, log_freq=4, shuffle=False,
+                  callbacks=[*callbacks, Keep()])  # fmt: skip
+    return out.getvalue(), seen
+
+
+def text_log_paddle(folder: Path) -> None:
+    """Keep the progress bars of Paddle's Model.fit, with backspaces and an evaluation each."""
+    text, seen = _paddle_fit(verbose=1)
+    (folder / "stdout.txt").write_text(text)
+    places = [place for place in range(30) if (place % 10 + 1) in (4, 8, 10)]
+    curves: Curves = {
+        "loss": ([seen["train"][0][place] for place in places],
+                 [float(f"{seen['train'][1][place]:.4f}") for place in places]),
+        "eval/loss": (seen["eval"][0], [float(f"{v:.4f}") for v in seen["eval"][1]]),
+    }  # fmt: skip
+    expect(folder, "stdout.txt", curves, "loss", val="eval/loss")
+
+
+def visualdl_paddle(folder: Path) -> None:
+    """Paddle's callback: training by steps, evaluation by epochs."""
+    paddle: Any = import_module("paddle")
+
+    _, seen = _paddle_fit(paddle.callbacks.VisualDL(str(folder / "vdl")), verbose=0)
+    curves: Curves = {"train/loss": seen["train"], "eval/loss": seen["eval"]}
+    expect(folder, "vdl", curves, "train/loss", val="eval/loss")
+
+
+def text_log_paddleformers(folder: Path) -> None:
+    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
+    import logging
+
+    paddle: Any = import_module("paddle")
+    trainer: Any = import_module("paddleformers.trainer")
+    logger = import_module("paddleformers.utils.log").logger.logger
+    seen: Curves = {"loss": ([], []), "eval_loss": ([], [])}
+
+    class Net(paddle.nn.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = paddle.nn.Linear(4, 1)
+
+        def forward(self, x: Any, labels: Any) -> Any:
+            out = self.layer(x)
+            return ((out - labels) ** 2).mean(), out
+
+    class Data(paddle.io.Dataset):  # type: ignore[misc]
+        def __init__(self, seed: int) -> None:
+            self.x, self.y = _keras_data(seed, 80)
+
+        def __len__(self) -> int:
+            return len(self.x)
+
+        def __getitem__(self, place: int) -> Any:
+            return {"x": self.x[place], "labels": self.y[place]}
+
+    class Keep(trainer.TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            for tag in seen:
+                if tag in logs:
+                    cast(list[float], seen[tag][0]).append(float(state.global_step))
+                    cast(list[float], seen[tag][1]).append(float(logs[tag]))
+
+    paddle.seed(0)
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = trainer.TrainingArguments(
+            scratch, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
+            evaluation_strategy="steps", save_strategy="no", learning_rate=0.05, report_to=[],
+            seed=0, device="cpu", disable_tqdm=True, do_train=True, amp_master_grad=False,
+        )  # fmt: skip
+        trainer.Trainer(model=Net(), args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
+                        callbacks=[Keep()]).train()  # fmt: skip
+    # Above them stand the settings with the paths of the machine.
+    text = "".join(line for line in lines.getvalue().splitlines(keepends=True)
+                   if "loss: " in line and "INFO" in line)  # fmt: skip
+    (folder / "train.log").write_text(text)
+    expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
+
+
+def text_log_keras_lines(folder: Path) -> None:
+    """One line an epoch (verbose=2), without validation, and an evaluation at the end."""
+    model = _keras_model()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        history = model.fit(*_keras_data(0), epochs=4, verbose=2, batch_size=16).history
+        model.evaluate(*_keras_data(1, 160), verbose=2, batch_size=16)
+    (folder / "stdout.txt").write_text(out.getvalue())
+    curves: Curves = {"loss": ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history["loss"]])}
+    expect(folder, "stdout.txt", curves, "loss")
+
+
+def table_ultralytics(folder: Path) -> None:
+    """Keep results.csv of a tiny detector."""
+    cv2: Any = import_module("cv2")
+    yolo: Any = import_module("ultralytics").YOLO
+    rng, seen = np.random.default_rng(0), []
+    with tempfile.TemporaryDirectory() as scratch:
+        for split in ("train", "val"):
+            for kind in ("images", "labels"):
+                (Path(scratch) / kind / split).mkdir(parents=True)
+            for number in range(8):
+                picture = rng.integers(0, 60, (64, 64, 3)).astype("uint8")
+                x, y = (int(place) for place in rng.integers(5, 40, 2))
+                picture[y : y + 20, x : x + 20] = 220
+                cv2.imwrite(f"{scratch}/images/{split}/{number}.png", picture)
+                box = f"0 {(x + 10) / 64} {(y + 10) / 64} {20 / 64} {20 / 64}\n"
+                (Path(scratch) / "labels" / split / f"{number}.txt").write_text(box)
+        data = Path(scratch) / "data.yaml"
+        data.write_text(f"path: {scratch}\ntrain: images/train\nval: images/val\nnames: [box]\n")
+        model = yolo("yolov8n.yaml")
+        model.add_callback("on_fit_epoch_end", lambda trainer: seen.append(
+            {**trainer.label_loss_items(trainer.tloss), **trainer.metrics}))  # fmt: skip
+        model.train(data=str(data), epochs=4, imgsz=64, batch=8, workers=0, device="cpu",
+                    project=scratch, name="run", plots=False, amp=False)  # fmt: skip
+        shutil.copy(Path(scratch) / "run" / "results.csv", folder / "results.csv")
+    parts = {split: [f"{split}/{part}_loss" for part in ("box", "cls", "dfl")]
+             for split in ("train", "val")}  # fmt: skip
+    steps = [1.0, 2.0, 3.0, 4.0]
+    curves: Curves = {
+        tag: (steps, [float(f"{row[tag]:.6g}") for row in seen[:4]])
+        for tags in parts.values()
+        for tag in tags
+    }
+    expect(folder, "results.csv", curves, " + ".join(parts["train"]),
+           val=" + ".join(parts["val"]), lr="lr/pg0")  # fmt: skip
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
@@ -393,6 +759,18 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/numpy": table_numpy,
     "text_log/keras": text_log_keras,
     "text_log/huggingface": text_log_huggingface,
+    "text_log/xgboost": text_log_xgboost,
+    "text_log/lightgbm": text_log_lightgbm,
+    "json_table/xgboost": json_table_xgboost,
+    "text_log/paddle": text_log_paddle,
+    "text_log/paddleformers": text_log_paddleformers,
+    "text_log/keras_lines": text_log_keras_lines,
+    "table/ultralytics": table_ultralytics,
+    "visualdl/writer": visualdl_writer,
+    "visualdl/paddle": visualdl_paddle,
+    "catboost/pool": catboost_pool,
+    "dvclive/live": dvclive_live,
+    "mmengine/runner": mmengine_runner,
 }
 
 

@@ -40,6 +40,7 @@ ORDER = [
     "train",
     "archive",
     "report",
+    "score",
     "terminal",
     "cli",
     "__main__",
@@ -50,7 +51,18 @@ EXCUSED = {
     ("diagnosis", "report"): "print(diagnosis) writes the report's text; imported when called",
 }
 
-HEAVY = {"torch", "tsfresh", "pandas", "sklearn", "scipy", "matplotlib", "rich", "tensorboard"}
+HEAVY = {
+    "torch",
+    "tsfresh",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "rich",
+    "tensorboard",
+    "pyarrow",
+    "fsspec",
+}
 
 
 def sources() -> list[Path]:

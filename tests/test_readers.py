@@ -22,14 +22,25 @@ from hypothesis import strategies as st
 
 import curvet.readers
 import curvet.readers.table
-from curvet.errors import ReadError, UnknownFormatError
-from curvet.readers import READERS, json_table, read, tensorboard, text
+from curvet.errors import NoLossError, ReadError, UnknownFormatError
+from curvet.readers import READERS, Unit, find, json_table, read, tensorboard, text
 from curvet.roles import assign
 from curvet.run import Run
 
 ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
-HELPERS = {"base", "describe", "layout", "protobuf", "rows", "text", "walk"}  # read no format
+HELPERS = {  # they read no format
+    "base",
+    "describe",
+    "layout",
+    "line_patterns",
+    "locations",
+    "protobuf",
+    "rows",
+    "text",
+    "units",
+    "walk",
+}
 
 
 def runs_of(path: Path) -> tuple[list[Run], list[ReadError]]:
@@ -208,7 +219,7 @@ def test_a_picture_beside_the_logs_is_passed_over_or_handed_over(tmp_path: Path)
     assert [run.id for run in read(tmp_path)] == ["a.csv"]
     _, errors = runs_of(tmp_path)
     assert [type(error) for error in errors] == [UnknownFormatError]
-    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads Tensor"):
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads CatBoost"):
         list(read(picture))
     (tmp_path / "a.csv").unlink()
     with pytest.raises(UnknownFormatError, match="a folder without any training log"):
@@ -261,6 +272,176 @@ def test_an_algoperf_trial_is_one_run_beside_its_settings(tmp_path: Path) -> Non
     assert alone.curves["train/loss"].value.tolist() == [2.4]
 
 
+# --- one run, many runs, many readers ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "epoch,loss\n" + "0,3\n1,2\n2,1\n" * 3),
+        ("a.csv", "epoch,step,loss\n" + "0,5,3\n1,6,2\n2,7,1\n" * 3),
+        ("a.csv", "fold,epoch,loss\n" + "".join(f"{f},0,3\n{f},1,2\n{f},2,1\n" for f in "abc")),
+        (
+            "a.jsonl",
+            '{"epoch": 0, "loss": 3}\n{"epoch": 1, "loss": 2}\n{"epoch": 2, "loss": 1}\n' * 3,
+        ),
+        ("a.log", "epoch 0 loss 3\nepoch 1 loss 2\nepoch 2 loss 1\n" * 3),
+        ("training.log", "epoch,accuracy,loss\n" + "0,0.5,3\n1,0.5,2\n2,0.5,1\n" * 3),
+    ],
+)
+def test_epochs_that_begin_anew_are_another_run(tmp_path: Path, name: str, content: str) -> None:
+    runs = list(read(write(tmp_path / name, content)))
+    assert [run.id for run in runs] == [f"{name}#{number}" for number in (1, 2, 3)]
+    assert all(run.curves["loss"].value.tolist() == [3, 2, 1] for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "epoch,loss\n0,4\n1,3\n2,2\n1,3\n2,2\n3,1\n"),  # resumed
+        ("a.csv", "epoch,step,loss\n0,5,4\n1,6,3\n2,7,2\n0,8,3\n1,9,2\n2,10,1\n"),  # steps go on
+        ("a.csv", "epoch,tag,value\n0,loss,3\n1,loss,2\n2,loss,1\n0,acc,3\n1,acc,2\n2,acc,1\n"),
+        ("a.csv", "epoch,loss\n0,4\n1,3\n0,4\n1,3\n"),  # too short to tell from a resumed run
+        ("a.jsonl", '{"epoch": 1, "loss": 3}\n{"epoch": 3, "loss": 2}\n{"epoch": 2, "loss": 1}\n'),
+    ],
+)
+def test_what_goes_back_for_another_reason_stays_one_run(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    assert one(write(tmp_path / name, content)).id == name
+
+
+def test_a_run_that_is_written_several_times_is_read_once(tmp_path: Path) -> None:
+    for case in ("catboost/pool/catboost_info", "mmengine/runner/work", "mmengine/hand_mmcv/work",
+                 "dvclive/live/dvclive"):  # fmt: skip
+        folder = tmp_path / case
+        shutil.copytree(ARCHIVES / case, folder)
+        assert len(list(read(folder))) == 1
+
+
+@pytest.mark.parametrize("kept", ["_error.tsv", ".json", "tfevents"])
+def test_any_one_of_catboosts_logs_will_do(tmp_path: Path, kept: str) -> None:
+    whole = one(shutil.copytree(ARCHIVES / "catboost/pool/catboost_info", tmp_path / "whole"))
+    shutil.copytree(tmp_path / "whole", tmp_path / "part")
+    for path in (tmp_path / "part").rglob("*"):
+        if path.is_file() and not path.name.endswith(kept):
+            path.unlink()
+    part = one(tmp_path / "part")
+    assert set(part.curves) == set(whole.curves)
+    for tag, curve in whole.curves.items():
+        np.testing.assert_array_equal(part.curves[tag].step, curve.step)
+        np.testing.assert_allclose(part.curves[tag].value, curve.value, rtol=1e-6)
+
+
+def test_catboosts_tables_are_read_while_its_json_is_not_finished(tmp_path: Path) -> None:
+    folder = shutil.copytree(ARCHIVES / "catboost/pool/catboost_info", tmp_path / "info")
+    document = folder / "catboost_training.json"
+    document.write_bytes(document.read_bytes()[:-40])
+    assert len(one(folder).curves["learn/Logloss"]) == 15
+    for path in folder.glob("*.tsv"):
+        path.unlink()
+    assert len(one(folder).curves["learn/Logloss"]) == 15
+    shutil.rmtree(folder / "learn")
+    shutil.rmtree(folder / "test")
+    with pytest.raises(ReadError, match=r"training\.json: no valid JSON"):
+        list(read(folder))
+
+
+@pytest.mark.parametrize("kept", ["scalars.json", "0.json", ".log"])
+def test_any_one_of_mmengines_logs_will_do(tmp_path: Path, kept: str) -> None:
+    folder = shutil.copytree(ARCHIVES / "mmengine/runner/work", tmp_path / "work")
+    (stem,) = (path.name for path in folder.iterdir())
+    kept = kept.replace("0.json", f"{stem}.json")
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.endswith(kept):
+            path.unlink()
+    channels = assign(one(folder))
+    assert channels.val is not None
+    assert channels.loss.step.tolist() == [5, 10, 15, 20, 25, 30]
+    assert channels.val.step.tolist() == [10, 20, 30]
+
+
+def test_a_series_alone_in_a_file_is_called_by_the_file(tmp_path: Path) -> None:
+    assert assign(one(write(tmp_path / "train_loss.csv", "step,value\n0,2\n1,1\n"))).loss.tag == (
+        "train_loss"
+    )
+    val = one(write(tmp_path / "val_loss.csv", "step,value\n0,2\n1,1\n"))
+    with pytest.raises(NoLossError, match="only a validation loss"):
+        assign(val)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reader"),
+    [
+        ("metrics.csv", "epoch,step,loss\n0,0,2\n0,1,1\n", "lightning_csv"),
+        ("log.csv", "epoch,step,loss\n0,0,2\n0,1,1\n", "table"),
+        ("log.csv", "epoch,accuracy,loss\n0,0,2\n1,1,1\n", "keras_csv"),
+        ("log.csv", "epoch,loss,accuracy\n0,0,2\n1,1,1\n", "table"),
+        ("trainer_state.json", '{"log_history": [{"step": 1, "loss": 2}]}', "trainer_state"),
+        ("history.json", '{"log_history": [{"step": 1, "loss": 2}]}', "json_table"),
+        ("run.log", '{"step": 1, "loss": 2}\n{"step": 2, "loss": 1}\n', "json_table"),
+        ("run.log", 'start\n{"step": 1, "loss": 2}\n{"step": 2, "loss": 1}\n', "text_log"),
+        ("run.log", "step loss\n1 2\n2 1\n3 1\n", "table"),
+        ("run.log", "step 1 loss 2\nstep 2 loss 1\nstep 3 loss 1\n", "text_log"),
+        ("20240101_000000.json", '{"iter": 1, "loss": 2, "step": 1}\n', "mmengine"),
+        ("metrics.json", '{"iteration": 1, "total_loss": 2}\n{"iteration": 2, "total_loss": 1}\n',
+         "json_table"),
+        ("a/plots/metrics/loss.tsv", "step\tloss\n0\t2\n1\t1\n", "dvclive"),
+        ("a/plots/loss.tsv", "step\tloss\n0\t2\n1\t1\n", "table"),
+        ("catboost_info/learn_error.tsv", "iter\tRMSE\n0\t2\n1\t1\n", "catboost"),
+        ("learn_error.tsv", "step\tRMSE\n0\t2\n1\t1\n", "table"),
+    ],
+)  # fmt: skip
+def test_who_reads_what_two_formats_claim(
+    tmp_path: Path, name: str, content: str, reader: str
+) -> None:
+    assert one(write(tmp_path / name, content)).format == reader
+
+
+@pytest.mark.parametrize("name", ["a\nb.csv", 'it\'s "q".csv', "🚀.csv", "a;b,c.csv", "#.csv"])
+def test_names_of_all_kinds(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "runs" / name, "step,loss\n0,1.0\n")
+    assert one(tmp_path / "runs").id == name
+    tag = f"train/loss {name}"
+    line = json.dumps({"step": 1, tag: 2.0})
+    assert list(one(write(tmp_path / "a.jsonl", f"{line}\n{line}\n")).curves) == [tag]
+
+
+def test_a_run_that_crashed_at_once_does_not_spoil_those_beside_it(tmp_path: Path) -> None:
+    with event_file(tmp_path / "b").open("rb") as file:
+        version = file.read(40)
+    event_file(tmp_path / "a/train")
+    write(tmp_path / "a/validation/events.out.tfevents.0000000001.host.0.0", version)
+    write(tmp_path / "aa/events.out.tfevents.0000000001.host.0.0", version)
+    runs, errors = runs_of(tmp_path)
+    assert [run.id for run in runs] == ["a", "b"]
+    assert [error.found for error in errors] == ["an event file without any scalar"]
+
+
+# --- VisualDL -------------------------------------------------------------------------------
+
+
+def test_a_vdlrecords_file_cut_anywhere_keeps_what_was_whole(tmp_path: Path) -> None:
+    source = next((ARCHIVES / "visualdl/paddle/vdl").iterdir())
+    content = source.read_bytes()
+    last = 0
+    for size in range(1, len(content), 7):
+        runs, errors = runs_of(write(tmp_path / "cut/vdlrecords.1.log", content[:size]))
+        points = len(runs[0].curves["train/loss"]) if runs else 0
+        assert bool(errors) == (points == 0)
+        assert points >= last
+        last = points
+    assert last == 30
+
+
+@given(place=st.integers(0, 400), byte=st.integers(0, 255))
+def test_no_byte_of_a_vdlrecords_file_makes_another_error(place: int, byte: int) -> None:
+    content = bytearray(next((ARCHIVES / "visualdl/paddle/vdl").iterdir()).read_bytes())
+    content[place] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        runs_of(write(Path(folder) / "vdlrecords.1.log", bytes(content)))
+
+
 # --- tables ---------------------------------------------------------------------------------
 
 
@@ -279,6 +460,11 @@ def test_an_algoperf_trial_is_one_run_beside_its_settings(tmp_path: Path) -> Non
         ("step,loss\n0,3\n100,2\n50,2.5\n100,1\n", [0, 100, 50, 100], [3, 2, 2.5, 1]),
         ("step,loss,note\n5,3,warm\n6,2,\n", [5, 6], [3, 2]),
         ("step,loss\n5,NA\n6,2\n7,null\n8,None\n9,nan\n", [6, 9], [2, math.nan]),
+        (
+            "step,loss\n5,-nan(ind)\n6,1.#QNAN\n7,-1.#INF\n8,#N/A\n9,+inf\n",
+            [5, 6, 7, 9],
+            [math.nan, math.nan, -math.inf, math.inf],
+        ),
         ("epoch,iter,loss\n1,1,4\n1,2,3\n2,1,2\n2,2,1\n", [0, 1, 2, 3], [4, 3, 2, 1]),
         ("# made by hand\n# more\nstep,loss\n5,3\n6,2\n", [5, 6], [3, 2]),
         ("step loss\n5 3\n6 2\n", [5, 6], [3, 2]),
@@ -575,6 +761,9 @@ def test_text_without_two_losses_is_no_log(tmp_path: Path) -> None:
 
 def test_a_line_that_tempts_patterns_costs_little(tmp_path: Path) -> None:
     evil = ["epoch " * 4000 + "loss", "loss " + "a" * 9000, "loss {" * 3000, "loss 1" * 3000,
+            "loss 1" + " " * 8000 + "(", "loss val " * 1500, "[0]\t" + "loss:1 " * 1500,
+            "loss lr(" * 1500, "step " + "1/1 " * 2500 + "loss", "1%|" * 3000 + "loss",
+            "0/0 0G " + "1 " * 4000, "Test: [ " * 1500 + "loss", "0: " + "step " * 2000 + "loss",
             "epoch 1 " + "[ " * 4000 + "loss", "loss: " + "1." * 4000, "loss'" * 3000]  # fmt: skip
     good = "step 1: loss 2.0\nstep 2: loss 1.0\n"
     start = time.process_time()
@@ -591,7 +780,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "binary": ("a.csv", bytes(range(256)) * 9, "binary data"),
     "picture": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG picture"),
     "gzip": ("a.csv.gz", gzip.compress(b"step,loss\n0,1\n"), "a gzip file; unpack it first"),
-    "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a zip archive"),
+    "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a damaged zip file"),
     "pickle": ("a.pkl", b"\x80\x04\x95" + bytes(50), "which is not opened because it can run"),
     "utf16": ("a.csv", UTF16.encode("utf-16"), "text in UTF-16; save it as UTF-8"),
     "utf16 bare": ("a.csv", UTF16.encode("utf-16-le"), "text in UTF-16 without a mark"),
@@ -633,19 +822,13 @@ def test_a_folder_without_logs(tmp_path: Path) -> None:
         list(read(tmp_path))
 
 
-def test_a_file_that_vanishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_vanishes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "step,loss\n0,2.0\n")
-    monkeypatch.setattr(curvet.readers, "_unknown", None)
-    real = curvet.readers._entries
-
-    def entries(root: Path) -> Any:
-        found = real(root)
-        path.unlink()
-        return found
-
-    monkeypatch.setattr(curvet.readers, "_entries", entries)
+    (unit,) = find(tmp_path)
+    assert isinstance(unit, Unit)
+    path.unlink()
     with pytest.raises(ReadError, match="no such file or folder"):
-        list(read(path))
+        list(unit.read())
 
 
 def test_no_permission(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_names_of_the_validation_loss(tag: str) -> None:
 @pytest.mark.parametrize(
     "tag",
     ["learning_rate", "lr", "train/learning_rate", "lr-Adam", "lr-AdamW/pg1", "lr/pg0",
-     "learning rate", "learning-rate/learning-rate", "LR", "train/epoch_learning_rate"],
+     "learning rate", "learning-rate/learning-rate", "x/lr0", "LR", "train/epoch_learning_rate"],
 )  # fmt: skip
 def test_names_of_the_learning_rate(tag: str) -> None:
     channels = assign(run_of("loss", tag))
@@ -134,7 +134,32 @@ def test_a_missing_part_stays_missing_in_the_sum() -> None:
 
 def test_parts_on_different_steps_are_not_added() -> None:
     with pytest.raises(NoLossError, match=r"the run: found parts of a loss on different steps \(d"):
-        assign(run_of(d_loss=5, g_loss=6))
+        assign(run_of(d_loss=5, g_loss=7))
+
+
+def test_parts_of_a_last_row_that_was_cut_off_are_left_out() -> None:
+    assert len(assign(run_of(box_loss=6, cls_loss=5)).loss) == 5
+
+
+@pytest.mark.parametrize(
+    ("tags", "loss", "val"),
+    [
+        (["train-auc", "train-logloss", "valid-logloss"], "train-logloss", "valid-logloss"),
+        (["training's l2", "valid_0's l2", "valid_0's auc"], "training's l2", "valid_0's l2"),
+        (["learn/MultiClass", "test/MultiClass"], "learn/MultiClass", "test/MultiClass"),
+        (["learn/RMSE", "learn/MAE", "test/MAE", "test/RMSE"], "learn/RMSE", "test/RMSE"),
+        (["mae", "loss", "val_mae"], "loss", None),
+    ],
+)
+def test_a_loss_may_be_named_by_its_formula(tags: list[str], loss: str, val: str | None) -> None:
+    channels = assign(run_of(*tags))
+    assert channels.loss.tag == loss
+    assert (channels.val and channels.val.tag) == val
+
+
+def test_two_sets_of_which_none_is_the_training_are_not_guessed_at() -> None:
+    with pytest.raises(NoLossError, match="validation_0-rmse, validation_1-rmse"):
+        assign(run_of("validation_0-rmse", "validation_1-rmse"))
 
 
 def test_validation_of_other_parts_is_left_out() -> None:

@@ -1,9 +1,9 @@
-"""Many paths -> one row each, failures included."""
+"""Many runs -> one row each, failures included."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +12,7 @@ from .errors import CurvetError, ReadError, UnknownFormatError
 
 if TYPE_CHECKING:
     from .predictor import Predictor
+    from .readers import Unit
     from .run import Run
 
 BATCH_SIZE = 2048  # runs that the predictor sees at once
@@ -34,7 +35,9 @@ class Row:
     diagnosis : Diagnosis or None
         None unless the status is "ok".
     error : str
-        Why there is no diagnosis, else "".
+        Why there is no diagnosis; or, beside one, what of the log could not be read. Else "".
+    kind : str
+        Of the error, for counting: "NoLossError". "" without one.
     """
 
     run_id: str
@@ -43,17 +46,42 @@ class Row:
     status: Literal["ok", "error", "skipped"]
     diagnosis: Diagnosis | None
     error: str
+    kind: str = ""
+
+
+def find_in(paths: Iterable[Path | str]) -> Iterator[Unit | Row]:
+    """Search several paths for logs; what cannot be read is a row.
+
+    Parameters
+    ----------
+    paths : iterable of Path or str
+        Log files, folders, archives or URLs. One named twice is searched once.
+
+    Yields
+    ------
+    Unit or Row
+        Units by the path below the named folder, or by the whole path if several were named.
+    """
+    from .readers import find
+
+    named = list(dict.fromkeys(paths))
+    for path in named:
+        for unit in find(path):
+            if isinstance(unit, ReadError):
+                yield _failure(unit, Path(path), several=len(named) > 1)
+            else:
+                yield replace(unit, name=_full_name(unit.name, path)) if len(named) > 1 else unit
 
 
 def diagnose_paths(
-    paths: Iterable[Path], predictor: Predictor, *, keep: Keep | None = None
+    paths: Collection[Path | str], predictor: Predictor, *, keep: Keep | None = None
 ) -> Iterator[Row]:
     """Diagnose every run of files and folders; a run that fails is a row, too.
 
     Parameters
     ----------
-    paths : iterable of Path
-        Log files, or folders that are searched for them. A path named twice is read once.
+    paths : collection of Path or str
+        See `find_in`.
     predictor : Predictor
         Gives the diagnoses.
     keep : callable (run, diagnosis), optional
@@ -63,74 +91,140 @@ def diagnose_paths(
     Yields
     ------
     Row
-        In the order in which the runs are read.
+        In the order in which the runs are found.
     """
-    batch: list[Run | Row] = []
-    points = 0
-    for entry in _entries(dict.fromkeys(paths)):
-        batch.append(entry)
-        if not isinstance(entry, Row):
-            points += sum(map(len, entry.curves.values()))
-        if len(batch) == BATCH_SIZE or points >= BATCH_POINTS:
-            yield from _diagnose_batch(batch, predictor, keep)
-            batch, points = [], 0
-    yield from _diagnose_batch(batch, predictor, keep)
+    for rows in diagnose_units(find_in(paths), predictor, keep=keep):
+        yield from rows
 
 
-def _entries(paths: Collection[Path]) -> Iterator[Run | Row]:
-    from .readers import read
+def diagnose_units(
+    units: Iterable[Unit | Row], predictor: Predictor, *, keep: Keep | None = None
+) -> Iterator[list[Row]]:
+    """Read and diagnose units, many runs at once.
 
-    several = len(paths) > 1
-    for path in paths:
-        failed: list[ReadError] = []
-        for run in read(path, on_error=failed.append):
-            yield from _failure_rows(failed, path, several)
-            yield replace(run, id=_full_name(run.id, path)) if several else run
-        yield from _failure_rows(failed, path, several)
+    Parameters
+    ----------
+    units : iterable of Unit or Row
+        Rows pass through.
+    predictor, keep
+        See `diagnose_paths`.
+
+    Yields
+    ------
+    list of Row
+        Those of each unit, in the same order.
+    """
+    batch = _Batch()
+    for unit in units:
+        batch.open()
+        if isinstance(unit, Row):
+            batch.add(unit)
+            continue
+        try:
+            for run in unit.read():
+                batch.add(run)
+                if batch.full:
+                    batch.answer(predictor, keep)
+        except ReadError as error:
+            batch.add_error(unit, error)
+        except Exception as error:  # one log that we stumble over must not cost all the others
+            batch.add_error(unit, _stumbled(unit.source, error))
+        if batch.full:
+            batch.answer(predictor, keep)
+            yield from batch.close()
+    batch.answer(predictor, keep)
+    yield from batch.close()
 
 
-def _failure_rows(failed: list[ReadError], named: Path, several: bool) -> Iterator[Row]:
-    """Turn the collected errors into rows and forget them."""
-    for error in failed:
-        path = Path(error.path)
-        no_log = isinstance(error, UnknownFormatError) and path != named
-        below = path.relative_to(named) if path.is_relative_to(named) else path
-        run_id = path.name if below == Path() else below.as_posix()
-        if several:
-            run_id = path.as_posix()
-        yield Row(run_id, error.path, "", "skipped" if no_log else "error", None, str(error))
-    failed.clear()
+@dataclass(slots=True)
+class _Batch:
+    """Rows of units that are under way, and the runs among them that await an answer."""
+
+    units: list[list[Row]] = field(default_factory=list)
+    waiting: list[tuple[list[Row], int, Run]] = field(default_factory=list)
+    points: int = 0
+
+    @property
+    def full(self) -> bool:
+        many = len(self.waiting) >= BATCH_SIZE or len(self.units) >= 16 * BATCH_SIZE
+        return many or self.points >= BATCH_POINTS
+
+    def open(self) -> None:
+        """Begin the rows of the next unit."""
+        self.units.append([])
+
+    def add(self, entry: Run | Row) -> None:
+        rows = self.units[-1]
+        if isinstance(entry, Row):
+            rows.append(entry)
+            return
+        rows.append(Row(entry.id, entry.source, entry.format, "ok", None, ""))
+        self.waiting.append((rows, len(rows) - 1, entry))
+        self.points += sum(map(len, entry.curves.values()))
+
+    def add_error(self, unit: Unit, error: ReadError) -> None:
+        """Note what of a unit could not be read: beside its last run, or as a row of its own."""
+        kind = type(error).__name__
+        rows = self.units[-1]
+        if rows:
+            rows[-1] = replace(rows[-1], error=rows[-1].error or str(error), kind=kind)
+        else:
+            name = unit.reader.name
+            rows.append(Row(unit.name, error.path, name, "error", None, str(error), kind))
+
+    def answer(self, predictor: Predictor, keep: Keep | None) -> None:
+        """Diagnose the runs that wait."""
+        answers = _answers([run for _, _, run in self.waiting], predictor)
+        for (rows, place, run), answer in zip(self.waiting, answers, strict=True):
+            if isinstance(answer, Diagnosis):
+                if keep is not None:
+                    keep(run, answer)
+                rows[place] = replace(rows[place], diagnosis=answer)
+            else:
+                kind = type(answer).__name__
+                rows[place] = replace(rows[place], status="error", error=str(answer), kind=kind)
+        self.waiting.clear()
+        self.points = 0
+
+    def close(self) -> Iterator[list[Row]]:
+        """Hand over the rows of all units."""
+        yield from self.units
+        self.units = []
 
 
-def _full_name(run_id: str, named: Path) -> str:
-    """Put the named path into a run's id, so that runs of several paths stay apart.
+def _stumbled(source: str, error: Exception) -> ReadError:
+    return ReadError(source, f"cannot be read ({type(error).__name__}: {error!s:.200})")
+
+
+def _failure(error: ReadError, named: Path, *, several: bool) -> Row:
+    """Turn a file that is no readable log into a row."""
+    from .readers.units import printable
+
+    path = Path(error.path)
+    no_log = isinstance(error, UnknownFormatError) and path != named
+    below = path.relative_to(named) if path.is_relative_to(named) else path
+    run_id = path.name if below == Path() else below.as_posix()
+    if several:
+        run_id = path.as_posix()
+    status: Literal["error", "skipped"] = "skipped" if no_log else "error"
+    kind = type(error).__name__
+    return Row(printable(run_id), error.path, "", status, None, str(error), kind)
+
+
+def _full_name(run_id: str, named: Path | str) -> str:
+    """Put the named path into a unit's name, so that runs of several paths stay apart.
 
     Examples
     --------
-    >>> _full_name("7/metrics.csv", Path("runs")), _full_name("log.csv#2", Path("a/log.csv"))
-    ('runs/7/metrics.csv', 'a/log.csv#2')
+    >>> _full_name("7/metrics.csv", "runs"), _full_name("log.csv#table", "a/log.csv")
+    ('runs/7/metrics.csv', 'a/log.csv#table')
+    >>> _full_name("7/metrics.csv", "s3://bucket/runs/")
+    's3://bucket/runs/7/metrics.csv'
     """
-    name = named.absolute().name
+    text = str(named).rstrip("/") if "://" in str(named) else Path(named).as_posix()
+    name = text.rpartition("/")[2] if "://" in text else Path(named).absolute().name
     whole = run_id == name or run_id.startswith(f"{name}#")  # the path itself is the run
-    return f"{named.as_posix()}{run_id[len(name) :] if whole else f'/{run_id}'}"
-
-
-def _diagnose_batch(
-    entries: list[Run | Row], predictor: Predictor, keep: Keep | None
-) -> Iterator[Row]:
-    runs = [entry for entry in entries if not isinstance(entry, Row)]
-    answers = iter(_answers(runs, predictor))
-    for entry in entries:
-        if isinstance(entry, Row):
-            yield entry
-            continue
-        answer = next(answers)
-        if isinstance(answer, CurvetError):
-            yield Row(entry.id, entry.source, entry.format, "error", None, str(answer))
-            continue
-        if keep is not None:
-            keep(entry, answer)
-        yield Row(entry.id, entry.source, entry.format, "ok", answer, "")
+    return f"{text}{run_id[len(name) :] if whole else f'/{run_id}'}"
 
 
 def _answers(runs: list[Run], predictor: Predictor) -> list[Diagnosis | CurvetError]:
@@ -147,10 +241,16 @@ def _answers(runs: list[Run], predictor: Predictor) -> list[Diagnosis | CurvetEr
     try:
         batch = predictor.diagnose_many([runs[index] for index in sound]) if sound else []
         answers.update(zip(sound, batch, strict=True))
-    except CurvetError:  # found only on a closer look: ask one by one
+    except Exception:  # found only on a closer look: ask one by one
         for index in sound:
-            try:
-                answers[index] = predictor.diagnose(runs[index])
-            except CurvetError as error:
-                answers[index] = error
+            answers[index] = _answer(runs[index], predictor)
     return [answers[index] for index in range(len(runs))]
+
+
+def _answer(run: Run, predictor: Predictor) -> Diagnosis | CurvetError:
+    try:
+        return predictor.diagnose(run)
+    except CurvetError as error:
+        return error
+    except Exception as error:
+        return _stumbled(run.source, error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ _out = click.option("--out", type=_PATH, metavar="FILE", help="Write there, not 
     epilog=_examples(
         "curvet diagnose runs/                 every run below a folder",
         "curvet diagnose runs/7/events.out.*   one run, in full",
+        "curvet score runs/ --out scores.parquet   a table of all runs, resumable",
         "curvet causes                         what can be found",
     ),
 )
@@ -84,7 +86,7 @@ def main() -> None:
         "curvet diagnose runs/ --fail-on exploding_gradients --fail-on lr_too_high:0.8",
     )
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=_PATH)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--format",
     "layout",
@@ -107,7 +109,7 @@ def main() -> None:
 @click.pass_context
 def diagnose(
     ctx: click.Context,
-    paths: Sequence[Path],
+    paths: Sequence[str],
     layout: str,
     limits: Sequence[str],
     out: Path | None,
@@ -145,6 +147,95 @@ def diagnose(
         as_picture.draw(drawn, plot, sum(row.status == "ok" for row in rows))
         click.echo(f"picture: {plot}", err=True)
     ctx.exit(_conclude(rows, parsed, strict))
+
+
+@main.command(
+    epilog=_examples(
+        "curvet score runs/ --out scores.parquet",
+        "curvet score runs.zip s3://bucket/runs --out scores.csv --workers 8",
+        "curvet score runs/ --out scores.parquet --since 7d --where \"run_id LIKE 'vision/%'\"",
+        "curvet score runs/ --out scores.parquet --watch",
+        "curvet score /shared/runs --out scores.parquet --engine dask://scheduler:8786",
+    )
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "--out",
+    type=_PATH,
+    required=True,
+    metavar="FILE",
+    help="Table to write: .parquet, .csv or .jsonl. FILE.state beside it keeps what is done.",
+)
+@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
+@click.option(
+    "--engine",
+    metavar="URL",
+    help="A cluster in place of processes of this machine: dask://HOST:PORT.",
+)
+@click.option(
+    "--where",
+    metavar="SQL",
+    help="Only logs for which this holds of run_id, source, format, bytes, modified.",
+)
+@click.option(
+    "--since", metavar="WHEN", help="Only logs that changed since: 2026-01-31, 90m, 12h, 7d, 4w."
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N logs.")
+@click.option(
+    "--watch",
+    is_flag=False,
+    flag_value=30.0,
+    type=click.FloatRange(0.1),
+    metavar="[SECONDS]",
+    help="Go on for ever: look for new and changed runs every so often.  [default: 30]",
+)
+@click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
+@click.pass_context
+def score(
+    ctx: click.Context,
+    paths: Sequence[str],
+    out: Path,
+    bundle: Path | None,
+    workers: int | None,
+    engine: str | None,
+    where: str | None,
+    since: str | None,
+    limit: int | None,
+    watch: float | None,
+    strict: bool,
+) -> None:
+    """Score every run of an archive: one row each in a table.
+
+    Paths are files, folders, zip and tar files, and URLs. Stopped half-way, the same command goes
+    on where it was; called again, it reads only what is new or has changed.
+    """
+    from .score.job import Options
+    from .score.job import score as score_archive
+    from .score.summary import summary_to_text
+
+    options = Options(
+        bundle=bundle, workers=workers, engine=engine, where=where, since=since, limit=limit
+    )
+    while True:
+        try:
+            with progress("logs found") as found, progress("logs") as scored:
+                summary = score_archive(paths, out, options, found=found, scored=scored)
+        except KeyboardInterrupt:
+            complain("interrupted; the same command goes on where this one stopped")
+            ctx.exit(EXIT_INTERRUPTED)
+        if watch is None or summary.written:
+            click.echo(summary_to_text(summary), nl=False, err=True)
+            click.echo(f"scores: {out}", err=True)
+        if watch is None:
+            break
+        try:
+            time.sleep(watch)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+    if strict and summary.errors:
+        complain(f"{sum(summary.errors.values())} could not be diagnosed, and --strict was given")
+        ctx.exit(EXIT_INPUT)
 
 
 @main.command(

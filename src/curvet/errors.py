@@ -7,6 +7,8 @@ CurvetError                something that the user can act on; the command line 
 ├── CurveError             numbers that cannot be a curve (wrong shape, mismatched lengths)
 ├── BundleError            a trained predictor that is damaged, edited or too new
 ├── CorpusError            a corpus of simulated runs that is damaged or of other settings
+├── ScoreError             scores cannot be kept or written, or nobody can do the work
+├── SelectionError         a condition or a date that selects no logs because it says nothing
 └── UnknownCauseError      a name that is no cause
 """
 
@@ -56,6 +58,14 @@ class BundleError(CurvetError):
 
 class CorpusError(CurvetError):
     """A folder of simulated runs cannot be used."""
+
+
+class ScoreError(CurvetError):
+    """Scores cannot be kept or written, or nobody can do the work."""
+
+
+class SelectionError(CurvetError):
+    """A condition or a date cannot be understood."""
 
 
 class UnknownCauseError(CurvetError):

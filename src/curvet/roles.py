@@ -9,14 +9,15 @@ several training losses the order is
 3. the one with the most points, so ``train_loss_step`` before ``train_loss_epoch``;
 4. the one logged first.
 
-Parts without a total (box, cls, dfl) are added up if they stand on the same steps.
+Parts without a total (box, cls, dfl) are added up if they stand on the same steps. A log without
+any "loss" may name it by its formula, as boosting does: "train-logloss", "valid_0's l2".
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -34,7 +35,7 @@ def _vocabulary(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TRAIN = frozenset({"train", "training", "trn", "tr"})
+_TRAIN = frozenset({"train", "training", "trn", "tr", "learn"})
 _VAL = {  # lower is better: a test set is the last choice
     **dict.fromkeys(("val", "valid", "validation", "cv"), 0),
     **dict.fromkeys(("eval", "evaluation"), 1),
@@ -42,6 +43,10 @@ _VAL = {  # lower is better: a test set is the last choice
     **dict.fromkeys(("test", "testing"), 3),
 }
 _LOSS = frozenset({"loss", "losses", "nll"})
+_FORMULAS = _vocabulary(
+    "logloss mlogloss entropy multiclass mse rmse rmsle mae mape smape l1 l2 huber quantile "
+    "poisson tweedie nloglik"
+)
 # Words that leave a loss a total.
 _PLAIN = _vocabulary(
     "total lm reduced overall all combined sum main mean avg average averaged running iter "
@@ -125,6 +130,8 @@ def assign(run: Run) -> Channels:
     losses = [(curve, loss) for curve in curves if (loss := _loss(curve.tag)) is not None]
     train = [(curve, loss) for curve, loss in losses if loss.split != "val"]
     val = [(curve, loss) for curve, loss in losses if loss.split == "val"]
+    if not losses:
+        train, val = _formulas(curves)
     totals = [(curve, loss) for curve, loss in train if not loss.part]
     parts: tuple[str, ...] = ()
     if totals:
@@ -177,6 +184,25 @@ def _loss(tag: str) -> _Loss | None:
         total=bool({"total", "overall", "combined"} & set(found)),
         repeats=sum(word in _TRAIN for word in found) > 1 and found[-1] in _LOSS,
     )
+
+
+def _formulas(
+    curves: list[Curve],
+) -> tuple[list[tuple[Curve, _Loss]], list[tuple[Curve, _Loss]]]:
+    """Find losses that are named by their formula; of several metrics the first one is trained."""
+    found = [
+        (formula, curve, loss)
+        for curve in curves
+        if (formula := _formula(curve.tag)) and (loss := _loss(f"{curve.tag} loss")) is not None
+    ]
+    trained = [formula for formula, _, loss in found if loss.split != "val"]
+    same = [(curve, replace(loss, part="")) for f, curve, loss in found if f in trained[:1]]
+    return [c for c in same if c[1].split != "val"], [c for c in same if c[1].split == "val"]
+
+
+def _formula(tag: str) -> str:
+    joined = re.sub(r"(?i)multi[\W_]?class", "multiclass", tag)
+    return next((word for word in words(joined) if word in _FORMULAS), "")
 
 
 def _best_total(totals: list[tuple[Curve, _Loss]]) -> Curve:
@@ -236,13 +262,19 @@ def _by_part(candidates: list[tuple[Curve, _Loss]]) -> dict[str, Curve]:
 
 
 def _sum(curves: list[Curve]) -> Curve | None:
-    """Add curves on the same steps; None where the steps differ."""
-    first = curves[0]
+    """Add curves on the same steps; None where the steps differ.
+
+    Of a last row that was cut off while it was written the first parts alone are there.
+    """
+    first = min(curves, key=len)
     if len(curves) == 1:
         return first
-    if not all(np.array_equal(curve.step, first.step) for curve in curves):
+    n = len(first)
+    if not all(
+        len(curve) <= n + 1 and np.array_equal(curve.step[:n], first.step) for curve in curves
+    ):
         return None
-    value = np.sum([curve.value for curve in curves], axis=0)  # (n,)
+    value = np.sum([curve.value[:n] for curve in curves], axis=0)  # (n,)
     return Curve(" + ".join(curve.tag for curve in curves), first.step, value)
 
 
@@ -257,7 +289,8 @@ def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) 
 
 
 def _lr_order(curve: Curve) -> tuple[int, int] | None:
-    found = words(curve.tag)
+    # YOLOv5 numbers its parameter groups: "x/lr0".
+    found = [re.sub(r"lr\d", "lr", word) for word in words(curve.tag)]
     if {"learning", "rate"} <= set(found):
         extra = set(found) - {"learning", "rate"}
     elif "lr" in found:

@@ -7,47 +7,43 @@ format with rules of its own stands before the general one whose files look alik
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from . import (
+    catboost,
+    dvclive,
     json_table,
     keras_csv,
     lightning_csv,
+    mmengine,
     table,
     tensorboard,
     text_log,
     trainer_state,
+    visualdl,
 )
 from .base import Reader
-from .describe import describe
-from .text import HEAD
-from .walk import files, unreadable
+from .locations import locate
+from .units import Unit, find_units
 
-__all__ = ["READERS", "Reader", "read"]
+__all__ = ["READERS", "Reader", "Unit", "find", "read"]
 
 READERS: tuple[Reader, ...] = (
+    catboost.READER,  # before tensorboard and table: its event files hold the same again
     tensorboard.READER,
+    visualdl.READER,
+    mmengine.READER,  # before json_table and text_log: three files of one run
     trainer_state.READER,  # before json_table: of all checkpoints only the last counts
     lightning_csv.READER,  # before table: the run is called by its folder
     keras_csv.READER,  # before table
+    dvclive.READER,  # before table: a file for each series of a run
     json_table.READER,  # before text_log: a log of nothing but records
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,
 )
 ACCEPTED = "curvet reads " + "; ".join(reader.accepts for reader in READERS)
-_LOG_NAMES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".out"})
-
-
-@dataclass(slots=True)
-class _Unit:
-    """Files that one reader reads together."""
-
-    reader: Reader
-    path: Path
-    files: list[Path] = field(default_factory=list)
 
 
 def read(
@@ -58,7 +54,8 @@ def read(
     Parameters
     ----------
     path : Path or str
-        A log, or a folder that is searched for logs, hidden files left out.
+        A log; a folder, zip or tar file that is searched for logs, hidden files left out; or
+        the URL of one, such as "s3://bucket/runs".
     on_error : callable (ReadError) -> object, optional
         Receives each problem, and reading goes on; files that no reader knows come as
         `UnknownFormatError`. Without it the first problem is raised, but for files of a folder
@@ -67,8 +64,9 @@ def read(
     Yields
     ------
     Run
-        Sorted by path. The id is the path below the given folder ("#name" is added where one
-        file holds several runs) and occurs once.
+        Sorted by path; a run of several files comes after all else in its folder. The id is the
+        path below the given folder ("#name" is added where one file holds several runs) and
+        occurs once.
 
     Raises
     ------
@@ -82,79 +80,45 @@ def read(
     ...     pass
     no_such_folder: no such file or folder; check the path
     """
-    root = Path(path)
     report = on_error or _raise
-    taken: set[str] = set()
-    empty = True
-    for entry in _entries(root):
-        if isinstance(entry, ReadError):
-            beside = isinstance(entry, UnknownFormatError) and Path(entry.path) != root
-            if on_error is not None or not beside:
-                empty = False
-                report(entry)
+    for unit in find(path, keep_unknown=on_error is not None):
+        if isinstance(unit, ReadError):
+            report(unit)
             continue
-        empty = False
         try:
-            for run in entry.reader.read(sorted(entry.files)):
-                run_id = _unique(_name(entry.path, root, run.id), entry.reader, taken)
-                yield replace(run, id=run_id, format=entry.reader.name)
+            yield from unit.read()
         except ReadError as error:
             report(error)
-        except OSError as error:
-            report(unreadable(Path(error.filename or entry.path), error))
+
+
+def find(path: Path | str, *, keep_unknown: bool = True) -> Iterator[Unit | ReadError]:
+    """Search a file or a folder for logs without reading them to their end; see `read`.
+
+    Parameters
+    ----------
+    path : Path or str
+        As for `read`.
+    keep_unknown : bool
+        Whether files of a folder that are no log are reported as well.
+
+    Yields
+    ------
+    Unit or ReadError
+        At least one: nothing found is an error, too.
+    """
+    try:
+        root = locate(path)
+    except ReadError as error:
+        yield error
+        return
+    empty = True
+    for unit in find_units(root, READERS, ACCEPTED):
+        beside = isinstance(unit, UnknownFormatError) and Path(unit.path) != root
+        if keep_unknown or not beside:
+            empty = False
+            yield unit
     if empty:
-        report(UnknownFormatError(root, "a folder without any training log", ACCEPTED))
-
-
-def _entries(root: Path) -> list[_Unit | ReadError]:
-    """List what to read and what cannot be read, in the order of the files."""
-    entries: list[_Unit | ReadError] = []
-    units: dict[tuple[str, Path], _Unit] = {}
-    for path in files(root, entries.append):
-        try:
-            with path.open("rb") as file:
-                head = file.read(HEAD)
-            reader = next((r for r in READERS if r.matches(path, head)), None)
-            if reader is None or not head:
-                entries.append(_unknown(path, head))
-                continue
-            key = (reader.name, reader.unit(path))
-        except OSError as error:
-            entries.append(unreadable(path, error))
-            continue
-        if key not in units:
-            units[key] = _Unit(reader, key[1])
-            entries.append(units[key])
-        units[key].files.append(path)
-    return entries
-
-
-def _unknown(path: Path, head: bytes) -> ReadError:
-    if head:
-        return UnknownFormatError(path, describe(path, head), ACCEPTED)
-    is_log = path.suffix.casefold() in _LOG_NAMES or "tfevents" in path.name
-    kind = ReadError if is_log else UnknownFormatError
-    return kind(path, "an empty file", ACCEPTED)
-
-
-def _name(unit: Path, root: Path, part: str) -> str:
-    below = unit.relative_to(root).as_posix() if unit.is_relative_to(root) else "."
-    name = unit.absolute().name if below == "." else below
-    name = f"{name}#{part}" if part else name
-    return name.encode(errors="surrogateescape").decode(errors="replace")  # for any output
-
-
-def _unique(name: str, reader: Reader, taken: set[str]) -> str:
-    """Tell two loggers in one folder apart by the format, as in "version_0#tensorboard"."""
-    candidates = [name, f"{name}#{reader.name}"]
-    unique = next((candidate for candidate in candidates if candidate not in taken), None)
-    counter = 2
-    while unique is None:
-        candidate = f"{name}#{counter}"
-        unique = candidate if candidate not in taken else None
-        counter += 1
-    taken.add(unique)
-    return unique
+        yield UnknownFormatError(root, "a folder without any training log", ACCEPTED)
 
 
 def _raise(error: ReadError) -> None:

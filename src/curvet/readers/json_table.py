@@ -57,7 +57,9 @@ def parse(path: Path) -> Any:
         raise ReadError(path, f"no valid JSON ({error!s:.100})", ACCEPTED) from error
 
 
-def record_runs(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[Run]:
+def record_runs(
+    path: Path, records: Iterable[Mapping[str, Any]], *, whole: bool = False
+) -> Iterator[Run]:
     """Make runs of records, one a step.
 
     Parameters
@@ -66,6 +68,8 @@ def record_runs(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[Ru
         Where they come from.
     records : iterable of mappings
         Of the form {"step": 1, "loss": 2.0, ...} or {"step": 1, "tag": "loss", "value": 2.0}.
+    whole : bool
+        Whether epochs that begin anew are of the same run.
 
     Yields
     ------
@@ -73,6 +77,7 @@ def record_runs(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[Ru
         Several, named by it, where the records have a "run".
     """
     runs: dict[str, Rows] = {}
+    long = False
     for record in records:
         cells = dict(_flat(record, ""))
         names = {plain(name): name for name in cells}
@@ -86,11 +91,14 @@ def record_runs(path: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[Ru
         }
         if isinstance(tag, str) and inner in numbers:
             steps = {name: n for name, n in numbers.items() if step_rank(name) is not None}
-            numbers = {**steps, tag: numbers[inner]}
+            numbers, long = {**steps, tag: numbers[inner]}, True
         runs.setdefault(run, Rows()).add(numbers.items())
     for name, rows in runs.items():
-        if curves := rows.curves():
-            yield Run(name if len(runs) > 1 else "", str(path), curves)
+        stacked = [rows] if long or whole else rows.runs()  # one series may stand below the other
+        for number, one in enumerate(stacked, 1):
+            if curves := one.curves():
+                parts = [name] * (len(runs) > 1) + [str(number)] * (len(stacked) > 1)
+                yield Run(".".join(parts), str(path), curves)
 
 
 def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -101,7 +109,14 @@ def _flat(item: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", inner
 
 
-def _line_records(path: Path) -> Iterator[Mapping[str, Any]]:
+def line_records(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file with one a line; a last line that is cut off is left out.
+
+    Raises
+    ------
+    ReadError
+        A line that is no JSON.
+    """
     for number, line in enumerate(lines(path), 1):
         if not line.strip():
             continue
@@ -172,7 +187,7 @@ def _curves(item: Mapping[str, Any], prefix: str = "") -> dict[str, Curve]:
 
 
 def _record_curves(records: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
-    runs = list(record_runs(Path(), records))
+    runs = list(record_runs(Path(), records, whole=True))
     return dict(runs[0].curves) if len(runs) == 1 else {}
 
 
@@ -243,7 +258,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
         runs = 0
         records = _is_lines(path)
         try:
-            found = record_runs(path, _line_records(path)) if records else None
+            found = record_runs(path, line_records(path)) if records else None
             for run in found or _document_runs(path, parse(path)):
                 runs += 1
                 yield run

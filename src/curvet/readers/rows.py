@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -34,12 +35,16 @@ STEP_NAMES = (
     "epochs",
 )
 _EPOCHS = ("epoch", "epochs")
+_AGAIN = 2  # epochs that a run must have got on before epochs that begin anew are another one
 RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
 TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
+EVALUATIONS = frozenset(
+    {"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing"}
+)
 
 
-@lru_cache(maxsize=4096)  # the files of one archive have the same columns
+@lru_cache(maxsize=4096)  # a log asks for the same few names in every line
 def plain(name: str) -> str:
     """Write a column name in the one form in which names are compared.
 
@@ -51,6 +56,19 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_\-./]+", "", name).casefold()
 
 
+@lru_cache(maxsize=4096)
+def evaluates(name: str) -> bool:
+    """Tell whether a name says that it is of an evaluation.
+
+    Examples
+    --------
+    >>> evaluates("val/loss"), evaluates("Test_Acc"), evaluates("interval")
+    (True, True, False)
+    """
+    return not EVALUATIONS.isdisjoint(re.split(r"[\W_]+", name.casefold()))
+
+
+@lru_cache(maxsize=4096)
 def step_rank(name: str) -> int | None:
     """Tell how good a step a column is (0 is best), or None where it is none."""
     form = plain(name)
@@ -136,6 +154,44 @@ class Rows:
             for name, (rows, cells) in self._columns.items()
             if name not in (chosen, unnamed)
         }
+
+    def runs(self) -> list[Rows]:
+        """Split the rows where the epochs begin anew, as a training does that appends to a log.
+
+        The epoch goes back to the first one or before it from at least two epochs on, and the
+        steps go back with it. Smaller ways back are those of a resumed run.
+
+        Examples
+        --------
+        >>> rows = Rows()
+        >>> for epoch in (0, 1, 2, 0, 1, 2, 1, 2):
+        ...     rows.add([("epoch", epoch), ("loss", 1.0)])
+        >>> [run.curves()["loss"].step.tolist() for run in rows.runs()]
+        [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0, 1.0, 2.0]]
+        """
+        epochs = next((name for name in self._columns if plain(name) in _EPOCHS), None)
+        if epochs is None:
+            return [self]
+        epoch = _carried(self._dense(epochs))
+        chosen = self._step_column(None)
+        back = np.ones(self.length, dtype=bool)
+        if chosen not in (None, epochs):
+            back[1:] = np.diff(_carried(self._dense(chosen))) < 0
+        starts = [0]
+        for row in np.flatnonzero(np.diff(epoch) <= -_AGAIN) + 1:
+            if back[row] and epoch[row] <= epoch[starts[-1]]:
+                starts.append(int(row))
+        ends = [*starts[1:], self.length]
+        return [self._between(a, b) for a, b in zip(starts, ends, strict=True)]
+
+    def _between(self, start: int, end: int) -> Rows:
+        part = Rows()
+        part.length = end - start
+        for name, (rows, cells) in self._columns.items():
+            a, b = bisect_left(rows, start), bisect_left(rows, end)
+            if a < b:
+                part._columns[name] = array("q", (row - start for row in rows[a:b])), cells[a:b]
+        return part
 
     def _dense(self, name: str) -> NDArray[np.float64]:
         rows, cells = self._columns[name]

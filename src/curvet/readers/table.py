@@ -8,6 +8,7 @@ among numbers.
   filled to some row and blank in all after it, that was NaN; see `Rows.nan_for_blank_tails`.
 - A column with more words than numbers is no series and is left out.
 - A header that is repeated begins another run if the steps begin anew, else the same run goes on.
+  Without a header it is epochs that begin anew; see `Rows.runs`.
 - A column "run" or "run_id" tells runs apart.
 - A last line that was cut off while it was written counts as far as it is whole.
 """
@@ -126,14 +127,18 @@ def read_table(path: Path) -> Iterator[Run]:
         for rows in table.runs.values():
             rows.nan_for_blank_tails()
     many_blocks, many_runs = table.block > 1, len({name for _, name in table.runs}) > 1
-    for (block, name), rows in table.runs.items():
-        curves: Mapping[str, Curve] = {
-            tag: curve
-            for tag, curve in rows.curves(unnamed=layout.unnamed).items()
-            if tag not in texts
-        }
-        parts = [name] * many_runs + [str(block)] * many_blocks
-        found |= _chart_runs(curves) if not parts else {".".join(parts): curves}
+    long = _Places.of(layout).tag is not None  # one series stands below the other
+    for (block, name), whole in table.runs.items():
+        stacked = [whole] if long else whole.runs()
+        for place, rows in enumerate(stacked, 1):
+            curves: Mapping[str, Curve] = {
+                tag: curve
+                for tag, curve in rows.curves(unnamed=layout.unnamed).items()
+                if tag not in texts
+            }
+            parts = [name] * many_runs + [str(block)] * many_blocks
+            parts += [str(place)] * (len(stacked) > 1)
+            found |= _chart_runs(curves) if not parts else {".".join(parts): curves}
     if not any(found.values()):
         raise UnknownFormatError(
             path, f"a table without any column of numbers ({_some(layout.header)})", ACCEPTED
@@ -314,8 +319,10 @@ def _chart_runs(curves: Mapping[str, Curve]) -> dict[str, Mapping[str, Curve]]:
 
 
 def _export_tag(path: Path, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
-    """Name the one series that TensorBoard exports; its tag is in the file name alone."""
+    """Name a series by its file where it is called "value": so does TensorBoard export one."""
     _, mark, tag = path.stem.partition("-tag-")
+    if set(curves) == {"value"} and "loss" in path.stem.casefold():
+        return {path.stem: Curve(path.stem, curves["value"].step, curves["value"].value)}
     if mark and {plain(name) for name in curves} == {"walltime", "value"}:
         (curve,) = (curve for name, curve in curves.items() if plain(name) == "value")
         return {tag: Curve(tag, curve.step, curve.value)}

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import codecs
+import io
 import math
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from ..errors import ReadError
 
 HEAD = 65_536  # bytes that a reader may look at to recognise its format
 LINE_LIMIT = 8 * 2**20  # bytes; a Keras epoch drawn with backspaces stays below 1 MiB
 
-_NOT_LOGGED = frozenset({"", "-", "--", "na", "n/a", "<na>", "null", "none"})
+_NOT_LOGGED = frozenset({"", "-", "--", "na", "n/a", "<na>", "null", "none", "no log", "#n/a"})
 _WRAPPED = re.compile(r"(?:tensor|np\.float\d\d|array)?[\[(]{1,2}\s*([-+\w.]+)\s*[,\])].*", re.S)
+_MSVC = re.compile(r"(-?)(?:nan\([a-z]{1,9}\)|1\.#(?:(inf)|ind|[qs]nan)0{0,9})", re.I)
 _BARE_RETURN = re.compile(r"(?<=\r)(?!\n|$)")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -72,7 +75,10 @@ def lines(path: Path, *, strict: bool = True) -> Iterator[str]:
         A line longer than `LINE_LIMIT`, or bytes that are no UTF-8.
     """
     errors = "strict" if strict else "replace"
-    with path.open("rb") as file:
+    with path.open("rb") as opened:
+        # Files of other file systems cannot bound a line.
+        local = isinstance(opened, io.BufferedReader)
+        file = opened if local else io.BufferedReader(cast(io.RawIOBase, opened))
         for number in range(1, 2**62):
             raw = file.readline(LINE_LIMIT + 1)
             if not raw:
@@ -124,6 +130,8 @@ def number(cell: str) -> float | None:
     --------
     >>> number(" 0.5 "), number("NA"), number("-Infinity"), number("85.2%"), number("tensor(2.)")
     (0.5, None, -inf, 85.2, 2.0)
+    >>> number("-nan(ind)"), number("1.#INF00")
+    (nan, inf)
     """
     cell = cell.strip()
     if cell.casefold() in _NOT_LOGGED:
@@ -165,6 +173,8 @@ def value(item: object) -> float | None:
 
 
 def _unwrapped(cell: str) -> str:
+    if nan := _MSVC.fullmatch(cell):
+        return f"{nan[1]}{'inf' if nan[2] else 'nan'}"
     if cell.endswith("%"):
         return cell[:-1]
     if re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?", cell):

@@ -1,26 +1,37 @@
-"""Text logs: lines that name a step and a loss, by a short table of patterns.
+"""Text logs: lines that name a step and a loss, by the table in line_patterns.py.
 
-`PATTERNS` says where a line counts its steps and how its numbers are written. Some lines need
-what came before them: Keras's progress bars, of which the last complete one of each epoch counts,
-lines below one that names only the epoch, and evaluations without a step ("Test set: Average
-loss: 0.05"), which stand at the last step seen.
+Some lines need what came before them: progress bars, of which the last complete one of each epoch
+counts; lines below one that names only the epoch; evaluations without a step ("Test set: Average
+loss: 0.05"), which stand at the last step seen; an evaluation that shows its progress, of which
+the last line counts. Epochs that begin anew are another run.
 
-Colours are taken off; carriage returns and backspaces end a line, as they do on a screen. All
-patterns are bounded, so that no line costs more than a fixed number of comparisons.
+Colours are taken off; carriage returns and backspaces end a line, as they do on a screen. Where
+every rank writes ("[rank0]: ..."), a series is that of the first one to write it.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from .base import Reader
-from .rows import STEP_NAMES, Rows, step_rank
+from .line_patterns import (
+    PATTERNS,
+    Cells,
+    Pattern,
+    counted,
+    label,
+    means,
+    named,
+    plain_numbers,
+    quoted,
+)
+from .rows import STEP_NAMES, Rows, evaluates, plain, step_rank
 from .text import text_head
 
 ACCEPTED = "at least two lines that name a step and a loss, like 'step 10: loss 2.31'"
@@ -28,120 +39,83 @@ PIECE_LIMIT = 2**20  # characters without any line end: no log is written like t
 LENGTH = 8_000  # characters of a line that are looked at
 _CHUNK = 2**18  # bytes
 _SUFFIXES = frozenset({"", ".log", ".txt", ".out", ".err", ".stdout", ".stderr"})
+_TOTALS = frozenset({"globalstep", "trainerglobalstep", "numupdates"})  # never begin anew
+_AGAIN = 2  # epochs that a run must have got on before epochs that begin anew are another one
 
-Cells = list[tuple[str, float]]
-
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?|nan|inf(?:inity)?)"
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]{0,20}[@-~]|\][^\x07\x1b]{0,200}\x07?)")
 _ENDS = re.compile(r"[\r\n\b]+")
-_PIPED = re.compile(rf"\s*([^|:]{{1,60}}):\s{{0,12}}({_NUMBER})\s*", re.I)
-_QUOTED = re.compile(rf"['\"]([^'\"]{{1,80}})['\"]:\s?['\"]?({_NUMBER})(?![\w.])", re.I)
-_NAMED = re.compile(
-    r"(?<!\w)([a-z_][\w/@.\-]{0,60}(?: [a-z][\w.]{0,20}){0,2}?)\s{0,4}[:=]?\s{0,4}"
-    rf"(?:tensor\()?({_NUMBER})(?![\w.:/])",
+_RANK = re.compile(
+    r"\[(?:rank|default|trainer|worker) ?(\d{1,5})\]:|\[\d{1,5},(\d{1,5})\]<\w{1,8}>:|"
+    r"(\d{1,5}): (?=.{0,200}\b(?:step|iter|iteration|epoch)\b)",
     re.I,
 )
 _DICTIONARY = re.compile(r"\{[^{}]{5,4000}\}")
-_COUNTER = re.compile(
-    r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4}"
-    r"(\d+(?:\.\d+)?)(?:\s?/\s?\d+)?(?![\w.])",
-    re.I,
-)
-_SPLIT = re.compile(r"\b(test|val|valid|validation|dev|eval|evaluation)\b(?: set)?\s?:", re.I)
-_SPLIT_FIRST = re.compile(r"(train|training|test|val|valid|validation|dev|eval)\b", re.I)
 _EPOCH = re.compile(r"\W{0,20}epoch\W{0,4}(\d+)(?:\s?/\s?\d+)?\W{0,20}", re.I)
 _KERAS_BAR = re.compile(r"(\d+)/(\d+)\s")
-
-
-def _piped(text: str) -> Cells:
-    found = (_PIPED.fullmatch(part) for part in text.split("|"))
-    return [(match[1].strip(), float(match[2])) for match in found if match]
-
-
-def _named(text: str) -> Cells:
-    return [(match[1], float(match[2])) for match in _NAMED.finditer(text)]
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One way to write a line of a training log.
-
-    Parameters
-    ----------
-    tool : str
-        Who writes it.
-    anchor : compiled pattern
-        Finds the step by its group "step", or by "epoch", "inner" and "of" (steps an epoch).
-    pairs : callable (str) -> list of (name, number)
-        Reads what comes behind the anchor.
-    prefix : str
-        Put before the names.
-    """
-
-    tool: str
-    anchor: re.Pattern[str]
-    pairs: Callable[[str], Cells]
-    prefix: str = ""
-
-
-PATTERNS = (
-    Pattern("Megatron", re.compile(r"\biteration\s{1,12}(?P<step>\d+)/\s{0,12}\d+ \|"), _piped),
-    Pattern(
-        "Megatron",
-        re.compile(r"\bvalidation loss at iteration (?P<step>\d+) \|"),
-        _piped,
-        "validation/",
-    ),
-    Pattern(  # PaddleDetection, mmengine, Flair, fairseq, the examples of PyTorch
-        "epoch and step inside",
-        re.compile(
-            r"\bepoch(?:\(train\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,6}"
-            r"(?:(?:step|iteration|iter|batch)\W{0,4})?(?P<inner>\d+)\s?/\s?(?P<of>\d+)",
-            re.I,
-        ),
-        _named,
-    ),
-    Pattern(  # "Epoch 3:  50%|#####     | 100/200 [00:10<00:10, 9.9it/s, loss=0.5]"
-        "tqdm",
-        re.compile(
-            r"(?:\bepoch\W{0,4}(?P<epoch>\d+)\W{1,4})?\d{1,3}%\|[^|]{0,200}\|\s{0,8}"
-            r"(?P<inner>\d+)/(?P<of>\d+) \[",
-            re.I,
-        ),
-        _named,
-    ),
-)
+_COLUMNS = re.compile(r"epoch\s{1,20}gpu_mem\s", re.I)  # of Ultralytics and YOLOv5
+_COLUMN_ROW = re.compile(r"(\d+)/\d+\s{1,12}[\d.]{1,8}[GM]?((?:\s{1,20}[\d.einf+-]{2,12}){2,20})")
+_CLOSING = "train_runtime"  # Hugging Face closes with means over the whole run: no points
+_HEADING = re.compile(r"(?:test|val|valid|validation|eval|evaluation)\b[^\d:]{0,20}:", re.I)
 
 
 @dataclass(slots=True)
 class _Log:
     """What the lines so far said."""
 
-    rows: Rows = field(default_factory=Rows)
+    runs: list[Rows] = field(default_factory=lambda: [Rows()])
     tags: set[str] = field(default_factory=set)
     step: float | None = None  # the last one seen
     fine: bool = False  # whether lines count more finely than by epochs
+    inside: bool = False  # whether lines count the steps inside an epoch
+    others: set[str] = field(default_factory=set)  # counters that differ from the one taken
+    base: float | None = None  # the number of the first epoch: 0 or 1
+    first: float | None = None  # the epoch of the first row
+    last: float | None = None  # the epoch of the row before
     epoch: float | None = None  # of a line of its own: Keras, and the tutorials of PyTorch
     bar: Cells = field(default_factory=list)
     bar_length: str = ""
+    columns: list[str] = field(default_factory=list)
+    part: str = ""  # the evaluation that is going on
+    heading: str = ""  # the evaluation that the line before names
+    progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
+    shown: dict[str, tuple[float | None, str]] = field(default_factory=dict)
+    rank: str = ""  # who wrote the line
+    owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
+    skips: bool = False  # whether the next line repeats an earlier one
 
-    def add(self, cells: Cells) -> None:
+    @property
+    def rows(self) -> Rows:
+        """The rows of the run that is being read."""
+        return self.runs[-1]
+
+    def add(self, cells: Cells, *, unnamed: bool = False, inside: bool = False) -> None:
         """Add one line that names a loss; leave others out."""
-        if not any("loss" in name.casefold() for name, _ in cells):
+        cells = [(name, cell) for name, cell in cells
+                 if self.owners.get(name, self.rank) == self.rank]  # fmt: skip
+        if not unnamed and not any("loss" in name.casefold() for name, _ in cells):
             return
         counters = sorted(
-            (rank, cell) for name, cell in cells if (rank := step_rank(name)) is not None
+            (rank, name, cell) for name, cell in cells if (rank := step_rank(name)) is not None
         )
-        epochs = [cell for rank, cell in counters if STEP_NAMES[rank].startswith("epoch")]
-        steps = [cell for rank, cell in counters if not STEP_NAMES[rank].startswith("epoch")]
+        epochs = [cell for rank, _, cell in counters if STEP_NAMES[rank].startswith("epoch")]
+        steps = [(plain(name), cell) for rank, name, cell in counters
+                 if not STEP_NAMES[rank].startswith("epoch")]  # fmt: skip
+        if steps and all(name in self.others for name, _ in steps) and self.step is not None:
+            steps = [("step", self.step)]
+        self._begin(epochs, [cell for _, cell in steps])
         numbers = [(name, cell) for name, cell in cells if step_rank(name) is None]
-        if steps:
-            self.fine, self.step = True, steps[0]
-        elif self.fine:
+        self.owners |= dict.fromkeys((name for name, _ in numbers), self.rank)
+        self.others |= {name for name, cell in steps if cell != steps[0][1]}
+        mean = self.inside and not inside and bool(epochs)
+        if self.fine and (mean or not steps):
             # The mean of an epoch among the lines of its steps is a series of its own.
-            numbers = [(n if n not in self.tags else f"epoch/{n}", c) for n, c in numbers]
-        elif epochs:
+            numbers = [(n if n not in self.tags or evaluates(n) else f"epoch/{n}", c)
+                       for n, c in numbers]  # fmt: skip
+        if steps:
+            self.fine, self.step = True, steps[0][1]
+        elif epochs and not self.fine:
             self.step = epochs[0]
+        self.inside |= inside
         if not self.fine or steps:
             self.tags |= {name for name, _ in numbers}
         # "iter 10" and "step 10" of one log count the same.
@@ -149,56 +123,189 @@ class _Log:
         epoch = [("epoch", epochs[0])] if epochs else []
         self.rows.add(dict([*step, *epoch, *numbers]).items())
 
+    def _begin(self, epochs: list[float], steps: list[float]) -> None:
+        """Begin another run where the epochs begin anew, unless the steps go on."""
+        if not epochs:
+            return
+        epoch = epochs[0]
+        if self.first is None or self.last is None:
+            self.first = epoch
+        elif epoch <= self.first and self.last >= self.first + _AGAIN and (
+            not steps or self.step is None or steps[0] < self.step
+        ):  # fmt: skip
+            self.runs.append(Rows())
+            self.tags, self.shown, self.step, self.first = set(), {}, None, epoch
+        self.last = epoch
+
     def end_epoch(self) -> None:
-        """Take over the last complete progress bar of Keras."""
+        """Take over the last complete progress bar."""
         if self.bar:
             self.add(self.bar)
         self.bar, self.bar_length = [], ""
 
+    def end_evaluation(self) -> None:
+        """Take over the last line of an evaluation."""
+        if self.progress:
+            self.add(self.at_last_step(self.progress))
+        self.progress = []
+
+    def at_last_step(self, cells: Cells) -> Cells:
+        """Put numbers without a step of their own at the last one seen."""
+        if self.step is None:
+            return [] if self.epoch is None else [("epoch", self.epoch), *cells]
+        return [("step" if self.fine else "epoch", self.step), *cells]
+
+    def changed(self, cells: Cells, step: float | None) -> Cells:
+        """Leave out what a progress bar goes on to show: an old evaluation, the same step."""
+        new = []
+        for name, cell in cells:
+            then, text = self.shown.get(name, (None, ""))
+            if text != repr(cell) or (then != step and not evaluates(name)):
+                new.append((name, cell))
+                self.shown[name] = (step, repr(cell))
+        return new
+
+    def place(self, match: re.Match[str], cells: Cells) -> Cells:
+        """Return the counters that a pattern found."""
+        groups = match.groupdict()
+        if step := groups.get("step"):
+            return [("step", float(step))]
+        own, inner = groups.get("epoch"), float(groups["inner"])
+        epoch = float(own) if own else self.epoch
+        counters = [] if epoch is None else [("epoch", epoch)]
+        if any(plain(name) in _TOTALS for name, _ in cells):
+            return counters
+        if epoch is None or "of" not in groups:
+            return [*counters, ("step", inner)]
+        if self.base is None:
+            self.base = 1.0 if epoch == 1 else 0.0  # a resumed log does not tell: 0
+        return [*counters, ("step", max(epoch - self.base, 0.0) * float(groups["of"]) + inner)]
+
 
 def _read_line(log: _Log, line: str) -> None:
+    log.rank = ""
+    if match := _RANK.match(line):
+        log.rank, line = match[1] or match[2] or match[3], line[match.end() :].strip()
+    _read_words(log, plain_numbers(line))
+
+
+def _read_words(log: _Log, line: str) -> None:
     lower = line.casefold()
+    heading, log.heading = log.heading, ""
     if header := _EPOCH.fullmatch(line):
+        log.end_evaluation()
         log.end_epoch()
-        log.epoch = float(header[1])
+        log.epoch, log.part = float(header[1]), ""
         return
-    if "loss" not in lower or "improve" in lower:  # "val_loss improved from 0.5 to 0.4"
+    if "best iteration is" in lower:  # LightGBM writes the line of the best one again
+        log.skips = True
         return
+    if lower.startswith(("eval begin", "eval samples")):  # Paddle
+        log.part = "eval" if lower.startswith("eval begin") else ""
+        if not log.part:
+            log.end_evaluation()
+        return
+    if log.columns and (row := _COLUMN_ROW.match(line)):
+        _read_columns(log, row)
+        return
+    if _COLUMNS.match(line):
+        log.columns = line.split()[2:]
+        return
+    if _HEADING.fullmatch(line):  # "Test Error:" above a line with the numbers
+        log.heading = label(line)
+        return
+    pattern, match = _anchored(line, lower)
+    named_loss = "loss" in lower or (pattern is not None and pattern.tool == "CatBoost")
+    if (not named_loss and not (pattern and pattern.unnamed)) or "improve" in lower:
+        return  # "val_loss improved from 0.5 to 0.4"
+    _read_numbers(log, line, pattern, match, heading)
+
+
+def _anchored(line: str, lower: str) -> tuple[Pattern, re.Match[str]] | tuple[None, None]:
+    for pattern in PATTERNS:
+        if pattern.hint in lower and (match := pattern.anchor.search(line)):
+            return pattern, match
+    return None, None
+
+
+def _read_numbers(
+    log: _Log, line: str, pattern: Pattern | None, match: re.Match[str] | None, heading: str
+) -> None:
     if log.epoch is not None and (bar := _KERAS_BAR.match(line)):
         # A bar of another length after that of the epoch shows an evaluation.
         if bar[1] == bar[2] and log.bar_length in ("", bar[2]):
             log.bar_length = bar[2]
-            log.bar = [("epoch", log.epoch), *_named(line[bar.end() :])]
+            log.bar = [("epoch", log.epoch), *named(line[bar.end() :])]
         return
     if dictionaries := _DICTIONARY.findall(line):
         for text in dictionaries:
-            # Hugging Face closes with means over the whole run: no points of a curve.
-            if "train_runtime" not in text:
-                log.add([(match[1], float(match[2])) for match in _QUOTED.finditer(text)])
+            if _CLOSING not in text:
+                log.end_evaluation()
+                log.add(_fairseq(quoted(text)))
         return
-    for pattern in PATTERNS:
-        if match := pattern.anchor.search(line):
-            pairs = [(pattern.prefix + n, c) for n, c in pattern.pairs(line[match.end() :])]
-            log.add([*_counted(match), *pairs])
-            return
-    counters = [(match[1], float(match[2])) for match in _COUNTER.finditer(line)]
+    if _CLOSING in line:
+        return
+    if pattern is not None and match is not None:
+        _read_anchored(log, line, pattern, match)
+        return
+    counters, rest = counted(line)
+    cells = named(rest, "" if counters else heading)
+    if any(evaluates(name) for name, _ in cells):
+        log.progress = []  # the sum of what it showed
+    log.end_evaluation()
     if counters:
-        log.add([*counters, *_named(_COUNTER.sub(" ;", line))])
-    elif log.step is not None and (split := _SPLIT.search(line)):
-        pairs = [(f"{split[1]}/{name}", cell) for name, cell in _named(line[split.end() :])]
-        log.add([("step" if log.fine else "epoch", log.step), *pairs])
-    elif log.epoch is not None:  # "train Loss: 0.6 Acc: 0.7" below "Epoch 3/25"
-        log.add([("epoch", log.epoch), *_named(line)])
-    elif log.step is not None and _SPLIT_FIRST.match(line):
-        log.add([("step" if log.fine else "epoch", log.step), *_named(line)])
+        log.add([*counters, *cells])
+    # "Test set: Average loss: 0.05", or "train Loss: 0.6 Acc: 0.7" below "Epoch 3/25"
+    elif heading or log.epoch is not None or label(line) or _says_part(cells):
+        log.add(log.at_last_step(cells) if log.epoch is None or heading else
+                [("epoch", log.epoch), *cells])  # fmt: skip
 
 
-def _counted(match: re.Match[str]) -> Cells:
-    groups = match.groupdict()
-    if step := groups.get("step"):
-        return [("step", float(step))]
-    epoch, inner, of = float(groups["epoch"] or 0), float(groups["inner"]), float(groups["of"])
-    return [("epoch", epoch), ("step", epoch * of + inner)]
+def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str]) -> None:
+    part = label(line[: match.end()], log.part)
+    if part and "inner" in match.groupdict():
+        cells = pattern.pairs(means(line[match.end() :]), part)
+        if any("loss" in name.casefold() for name, _ in cells):
+            log.progress = cells
+        return
+    log.end_evaluation()
+    if pattern.unnamed and log.skips:
+        log.skips = False
+        return
+    text = line[: match.start()] if pattern.before else line[match.end() :]
+    cells = pattern.pairs(text, part)
+    place = log.place(match, cells)
+    if pattern.stale:
+        cells = log.changed(cells, place[-1][1] if place else None)
+    log.add([*place, *cells], unnamed=pattern.unnamed, inside="inner" in match.groupdict())
+
+
+def _read_columns(log: _Log, row: re.Match[str]) -> None:
+    epoch = float(row[1])
+    if log.bar and log.bar[0][1] != epoch:
+        log.end_epoch()
+    try:
+        numbers = [float(cell) for cell in row[2].split()]
+    except ValueError:
+        return
+    cells = zip(log.columns, numbers, strict=False)
+    log.bar = [("epoch", epoch), *((n, cell) for n, cell in cells if "loss" in n.casefold())]
+
+
+def _says_part(cells: Cells) -> bool:
+    """Tell whether a line without a step begins by saying what it is of: "eval loss: 0.5"."""
+    return bool(cells) and (evaluates(cells[0][0]) or "train" in cells[0][0].casefold())
+
+
+def _fairseq(cells: Cells) -> Cells:
+    """Name the counter of fairseq as such, and its means of an epoch apart."""
+    names = {name for name, _ in cells}
+    epoch = "train_num_updates" in names
+    return [
+        ("num_updates" if name.endswith("_num_updates") else
+         f"epoch/{name[6:]}" if epoch and name.startswith("train_") else name, cell)
+        for name, cell in cells
+    ]  # fmt: skip
 
 
 def _pieces(path: Path) -> Iterator[str]:
@@ -225,10 +332,12 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
         for line in _pieces(path):
             if line:
                 _read_line(log, line)
+        log.end_evaluation()
         log.end_epoch()
-        if log.rows.length < 2:
+        if sum(rows.length for rows in log.runs) < 2:
             raise UnknownFormatError(path, "text without lines of a training log", ACCEPTED)
-        yield Run("", str(path), log.rows.curves())
+        for number, rows in enumerate(log.runs, 1):
+            yield Run(str(number) if len(log.runs) > 1 else "", str(path), rows.curves())
 
 
 def _matches(path: Path, head: bytes) -> bool:

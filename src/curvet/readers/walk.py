@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -14,11 +13,11 @@ Identity = tuple[int, int]  # device and inode: the same file under whatever nam
 
 
 def files(root: Path, on_error: Callable[[ReadError], object]) -> Iterator[Path]:
-    """Yield the regular files under a path, sorted by name.
+    """Yield the regular files under a local path, sorted by name, depth first.
 
     Hidden files and folders are left out, links come last, and what was met under one name
     is not met again under another: so links in a circle end, and a link named "latest" does
-    not double a run.
+    not double a run. The names of one folder at a time are held, however many files there are.
 
     Parameters
     ----------
@@ -27,14 +26,27 @@ def files(root: Path, on_error: Callable[[ReadError], object]) -> Iterator[Path]
     on_error : callable (ReadError) -> object
         Receives what cannot be listed or is no regular file.
     """
+    top = root.resolve()
     links: list[Path] = []
-    seen: set[Identity] = set()
-    for folder in root.resolve().parents:  # met again, they would hold the root without end
-        with contextlib.suppress(OSError):
-            seen.add((folder.stat().st_dev, folder.stat().st_ino))
-    yield from _below(root, seen, links, on_error)
+    seen: set[Identity] = set()  # only of what can have a second name
+    yield from _below(root, seen, links, on_error, linked=False)
     for link in links:  # grows while it is walked
-        yield from _below(link, seen, links, on_error)
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            on_error(ReadError(link, "a link to a file that does not exist"))
+            continue
+        if not _met_on_the_way(target, top):
+            yield from _below(link, seen, links, on_error, linked=True)
+
+
+def _met_on_the_way(target: Path, top: Path) -> bool:
+    """Tell whether the target of a link was walked by its own name, or holds the root itself."""
+    if top.is_relative_to(target):
+        return True
+    return target.is_relative_to(top) and not any(
+        part.startswith(".") for part in target.relative_to(top).parts
+    )
 
 
 def _below(
@@ -42,31 +54,36 @@ def _below(
     seen: set[Identity],
     links: list[Path],
     on_error: Callable[[ReadError], object],
+    *,
+    linked: bool,
 ) -> Iterator[Path]:
-    pending = [root]
+    """Walk one tree; `linked` says that it may be reached by several names."""
+    pending = [(root.parent, [root.name])] if root.name else [(root, [""])]  # "." has no name
     while pending:
-        path = pending.pop()
+        folder, names = pending[-1]
+        if not names:
+            pending.pop()
+            continue
+        path = folder / names.pop()
         try:
-            status = path.stat()
-            identity = (status.st_dev, status.st_ino)
-            if identity in seen:
+            status = path.stat() if path == root else path.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                links.append(path)
                 continue
-            seen.add(identity)
+            if linked or (status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode)):
+                identity = (status.st_dev, status.st_ino)
+                if identity in seen:
+                    continue
+                seen.add(identity)
             if stat.S_ISDIR(status.st_mode):
-                names = sorted(name for name in os.listdir(path) if not name.startswith("."))
+                inside = [name for name in os.listdir(path) if not name.startswith(".")]
+                pending.append((path, sorted(inside, reverse=True)))
             elif stat.S_ISREG(status.st_mode):
                 yield path
-                continue
             else:
                 on_error(ReadError(path, _kind(status.st_mode), "copy its content to a file"))
-                continue
         except OSError as error:
             on_error(unreadable(path, error))
-            continue
-        children = [path / name for name in names]
-        linked = [child.is_symlink() for child in children]
-        links += [child for child, link in zip(children, linked, strict=True) if link]
-        pending += [c for c, link in zip(children[::-1], linked[::-1], strict=True) if not link]
 
 
 def unreadable(path: Path, error: OSError) -> ReadError:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..causes import CAUSES
-from .as_json import row_to_dict
+from .columns import Column, columns, to_record
 
 if TYPE_CHECKING:
     from ..archive import Row
 
-_PLAIN = ("run_id", "source", "format", "status", "error", "cause", "probability")
-_JOINED = ("likely", "channels")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -31,26 +29,31 @@ def rows_to_csv(rows: Sequence[Row]) -> str:
     str
         A text cell that a spreadsheet would take for a formula starts with an apostrophe.
     """
-    records = [row_to_dict(row) for row in rows]
-    known = dict.fromkeys(
-        [*CAUSES, *(key for record in records for key in record["probabilities"])]
-    )
-    header = [*_PLAIN, *_JOINED, "reason", "evidence", "n_points", "bundle"]
+    records = [to_record(row) for row in rows]
+    found = (key[2:] for record in records for key in record if key.startswith("p_"))
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*header, *(f"p_{key}" for key in known)])
-    for record in records:
-        flat = {key: record[key] for key in (*_PLAIN, "reason", "n_points", "bundle")}
-        flat |= {key: ";".join(record[key]) for key in _JOINED}
-        flat["evidence"] = "; ".join(fact["text"] for fact in record["evidence"])
-        chances = [record["probabilities"].get(key) for key in known]
-        writer.writerow(
-            [_cell(flat[key]) for key in header] + [_cell(chance) for chance in chances]
-        )
+    table = columns(dict.fromkeys([*CAUSES, *found]))
+    write_header(stream, table)
+    write_records(stream, table, records)
     return stream.getvalue()
 
 
+def write_header(stream: TextIO, table: Sequence[Column]) -> None:
+    """Write the names of the columns."""
+    csv.writer(stream, lineterminator="\n").writerow([column.name for column in table])
+
+
+def write_records(
+    stream: TextIO, table: Sequence[Column], records: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write one line per record; see `columns.to_record`."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([_cell(record.get(column.name)) for column in table] for record in records)
+
+
 def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = ";".join(value)
     if not isinstance(value, str):
         return "" if value is None else value
     # A file name need not be UTF-8; its stray bytes must not stop the output.

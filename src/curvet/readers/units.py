@@ -1,0 +1,237 @@
+"""What is read together: the files of one run, or one file that holds several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from ..errors import ReadError, UnknownFormatError
+from ..run import Run
+from .base import Reader
+from .describe import describe
+from .locations import (
+    ARCHIVES_OPEN,
+    archive_kind,
+    close_archives,
+    is_local,
+    list_files,
+    members,
+    refused,
+    unreadable_errors,
+)
+from .text import HEAD
+
+_LOG_NAMES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".log", ".out"})
+_Key = tuple[str, Path]  # name of the reader, path of the unit
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Files that one reader reads together.
+
+    Parameters
+    ----------
+    reader : Reader
+        Reads them.
+    path : Path
+        The file, or the folder of the files.
+    files : tuple of Path
+        Sorted by name.
+    name : str
+        Below the root that was searched; occurs once in a search.
+    """
+
+    reader: Reader
+    path: Path
+    files: tuple[Path, ...]
+    name: str
+
+    @property
+    def source(self) -> str:
+        """Path or URL of the file, or of the folder where there are several files."""
+        return str(self.files[0] if len(self.files) == 1 else self.path)
+
+    def read(self) -> Iterator[Run]:
+        """Yield the runs, each with a name that occurs once.
+
+        Raises
+        ------
+        ReadError
+            A file is damaged or cannot be opened. Runs may have been yielded before.
+        """
+        taken: set[str] = set()
+        try:
+            for run in self.reader.read(self.files):
+                name = f"{self.name}#{run.id}" if run.id else self.name
+                yield replace(run, id=_unique(printable(name), taken), format=self.reader.name)
+        except ReadError:
+            raise
+        except unreadable_errors(self.path) as error:
+            culprit = getattr(error, "filename", None) or self.files[0]
+            raise refused(Path(culprit) if isinstance(culprit, str) else culprit, error) from error
+
+
+@dataclass(slots=True)
+class _Building:
+    """A unit whose files are still being found; all of them lie in the folder `scope`."""
+
+    reader: Reader
+    path: Path
+    scope: Path
+    files: list[Path] = field(default_factory=list)
+
+
+def find_units(root: Path, readers: Sequence[Reader], accepted: str) -> Iterator[Unit | ReadError]:
+    """Search a path for logs, however many there are.
+
+    Zip and tar files are searched as folders. A unit of several files comes when its folder has
+    been walked to its end.
+
+    Parameters
+    ----------
+    root : Path
+        A file or folder, wherever it lies.
+    readers : sequence of Reader
+        The first that matches a file reads it.
+    accepted : str
+        What is read, in words.
+
+    Yields
+    ------
+    Unit or ReadError
+        Errors are files that cannot be read, or, as UnknownFormatError, that no reader knows.
+    """
+    search = _Search(readers, accepted)
+    if archive_kind(root) is not None and _is_file(root):
+        yield from search.inside(root, printable(root.name), set())
+    else:
+        yield from search.below(root)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except unreadable_errors(path):
+        return False
+
+
+@dataclass(slots=True)
+class _Search:
+    readers: Sequence[Reader]
+    accepted: str
+    archives: int = 0
+
+    def below(self, root: Path) -> Iterator[Unit | ReadError]:
+        """Walk a folder and let go of each unit once the walk has left its folder."""
+        taken: set[int] = set()  # hashes of the names: a million names would fill the memory
+        problems: list[ReadError] = []
+        pending: dict[_Key, _Building] = {}
+        key: _Key | ReadError
+        folder: Path | None = None
+        for path in list_files(root, problems.append):
+            yield from _drain(problems)
+            if path.parent != folder:
+                folder = path.parent
+                for key in [k for k in pending if not folder.is_relative_to(pending[k].scope)]:
+                    yield _finish(pending.pop(key), _below(key[1], root), taken)
+            if archive_kind(path) is not None:
+                yield from self.inside(path, _below(path, root), taken)
+                continue
+            key = self._add(path, pending)
+            if isinstance(key, ReadError):
+                yield key
+            elif key[1] == path:  # a file that joins the unit of another one comes before it
+                yield _finish(pending.pop(key), _below(path, root), taken)
+        yield from _drain(problems)
+        for building in pending.values():
+            yield _finish(building, _below(building.path, root), taken)
+
+    def inside(self, archive: Path, name: str, taken: set[int]) -> Iterator[Unit | ReadError]:
+        """Search a zip or tar file; its members need not stand in the order of their names."""
+        problems: list[ReadError] = []
+        top, inside = members(archive, problems.append)
+        yield from _drain(problems)
+        pending: dict[_Key, _Building] = {}
+        for path in inside:
+            key = self._add(path, pending)
+            if isinstance(key, ReadError):
+                yield key
+        for building in pending.values():
+            below = _below(building.path, top)
+            yield _finish(building, name if below == "." else f"{name}/{below}", taken)
+        self.archives += 1
+        if self.archives % ARCHIVES_OPEN == 0:
+            close_archives()
+
+    def _add(self, path: Path, pending: dict[_Key, _Building]) -> _Key | ReadError:
+        """Add a file to its unit and return the key of that."""
+        try:
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+            reader = next((r for r in self.readers if r.matches(path, head)), None)
+            if reader is None or not head:
+                return self._unknown(path, head)
+            unit = reader.unit(path)
+        except unreadable_errors(path) as error:
+            return refused(path, error)
+        key = (reader.name, unit)
+        if key not in pending:
+            scope = unit if unit in path.parents else unit.parent
+            pending[key] = _Building(reader, unit, scope)
+        pending[key].files.append(path)
+        return key
+
+    def _unknown(self, path: Path, head: bytes) -> ReadError:
+        if head:
+            return UnknownFormatError(path, describe(path, head), self.accepted)
+        is_log = path.suffix.casefold() in _LOG_NAMES or "tfevents" in path.name
+        kind = ReadError if is_log else UnknownFormatError
+        return kind(path, "an empty file", self.accepted)
+
+
+def _finish(building: _Building, name: str, taken: set[int]) -> Unit:
+    """Name a unit; two loggers in one folder are told apart by the format."""
+    path = building.path
+    if name == ".":  # what was named itself
+        name = (path.absolute() if is_local(path) else path).name or str(path)
+    name = unique = printable(name)
+    counter = 1
+    while hash(unique) in taken:
+        unique = f"{name}#{building.reader.name if counter == 1 else counter}"
+        counter += 1
+    taken.add(hash(unique))
+    return Unit(building.reader, building.path, tuple(sorted(building.files)), unique)
+
+
+def _below(path: Path, root: Path) -> str:
+    """Write a path below the root; "." for the root itself and what lies above it."""
+    if not path.is_relative_to(root):
+        return "."
+    below = str(path.relative_to(root)) if is_local(path) else _inner(path, root)
+    return below or "."
+
+
+def _inner(path: Path, root: Path) -> str:
+    one, other = (str(cast(Any, place).path) for place in (path, root))
+    return one.removeprefix(other).strip("/")
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    unique, counter = name, 1
+    while unique in taken:
+        counter += 1
+        unique = f"{name}#{counter}"
+    taken.add(unique)
+    return unique
+
+
+def printable(name: str) -> str:
+    """Replace the bytes of a file name that are no text, for any output."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _drain(problems: list[ReadError]) -> Iterator[ReadError]:
+    yield from problems
+    problems.clear()

@@ -1,0 +1,1 @@
+"""Archives of any size -> a table of verdicts, resumable, on any number of processes."""

@@ -1,0 +1,132 @@
+"""Records -> a file of the asked-for format, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ScoreError
+from ..report.as_csv import write_header, write_records
+from ..report.columns import SCHEMA_VERSION, Column
+
+Write = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+def prepare(path: Path) -> None:
+    """Make the folder of an output.
+
+    Raises
+    ------
+    ScoreError
+        The name's ending names no format, or the folder cannot be made.
+    """
+    if path.suffix.casefold() not in _WRITERS:
+        raise ScoreError(
+            f"{path}: the ending {path.suffix!r} names no format; accepted: "
+            f"{', '.join(sorted(_WRITERS))}"
+        )
+    if path.is_dir():
+        raise ScoreError(f"{path}: a folder; give the name of a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ScoreError(
+            f"{path}: its folder cannot be made ({error.strerror}); choose another"
+        ) from error
+
+
+def write(path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[str, Any]]]) -> int:
+    """Write records part by part.
+
+    Parameters
+    ----------
+    path : Path
+        Takes its name only when it is complete.
+    table : sequence of Column
+        What is written of each record.
+    parts : iterable of sequence of mappings
+        Records; one part at a time is held.
+
+    Returns
+    -------
+    int
+        How many were written.
+
+    Raises
+    ------
+    ScoreError
+        The file cannot be written: a full disk, no permission.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    count = 0
+    try:
+        with _WRITERS[path.suffix.casefold()](unfinished, table) as add:
+            for part in parts:
+                add(part)
+                count += len(part)
+        unfinished.replace(path)
+    except OSError as error:
+        raise ScoreError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing that was scored is "
+            "lost: make room or choose a folder that can be written to, and repeat the command"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+@contextmanager
+def _csv(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        write_header(stream, table)
+        yield lambda records: write_records(stream, table, records)
+
+
+@contextmanager
+def _jsonl(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
+
+        def add(records: Sequence[Mapping[str, Any]]) -> None:
+            for record in records:
+                line = {column.name: record.get(column.name) for column in table}
+                stream.write(json.dumps(line, allow_nan=False) + "\n")
+
+        yield add
+
+
+@contextmanager
+def _parquet(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {
+        "text": pa.string(),
+        "whole": pa.int64(),
+        "number": pa.float64(),
+        "texts": pa.list_(pa.string()),
+    }
+    schema = pa.schema(
+        [pa.field(c.name, kinds[c.kind], metadata={"meaning": c.meaning}) for c in table],
+        metadata={"curvet.schema_version": str(SCHEMA_VERSION)},
+    )
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+
+        def add(records: Sequence[Mapping[str, Any]]) -> None:
+            whole = [{c.name: _text(record.get(c.name)) for c in table} for record in records]
+            writer.write_table(pa.Table.from_pylist(whole, schema))
+
+        yield add
+
+
+def _text(value: Any) -> Any:
+    """Make the texts UTF-8, as parquet wants them; a file name need not be."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
+
+
+_WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
+FORMATS = tuple(sorted(_WRITERS))

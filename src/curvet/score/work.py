@@ -1,0 +1,148 @@
+"""What one process does with one batch of logs; all that it needs comes in the call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..archive import Row, diagnose_units
+from ..errors import BundleError, ReadError
+from ..readers import READERS, Unit
+from ..readers.locations import ARCHIVES_OPEN, close_archives, is_local, locate
+from ..report.columns import to_record
+
+if TYPE_CHECKING:
+    from ..predictor import Predictor
+
+_CHUNK = 2**20
+
+Task = Sequence[tuple[int, str, str, str]]
+"""Id, name, place (see `write_place`) and digest of each log; the digest is "" if it is new."""
+Result = list[tuple[int, str, list[dict[str, Any]] | None]]
+"""Id, digest and records of each log; None in place of records: the content is unchanged."""
+
+
+def write_place(unit: Unit) -> str:
+    """Write down where a unit lies, as JSON, so that any process can read it."""
+    paths = [_written(path) for path in (unit.path, *unit.files)]
+    return json.dumps([unit.reader.name, *paths])
+
+
+def _written(path: Path) -> str:
+    return str(path.absolute()) if is_local(path) else str(path)
+
+
+def read_place(name: str, place: str) -> Unit:
+    """Make the unit again; see `write_place`."""
+    reader, path, *files = json.loads(place)
+    return Unit(
+        next(r for r in READERS if r.name == reader),
+        locate(path),
+        tuple(locate(file) for file in files),
+        name,
+    )
+
+
+def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
+    """Read and diagnose some logs.
+
+    Parameters
+    ----------
+    task : sequence of tuple
+        See `Task`.
+    bundle : str
+        Name of the predictor that has to answer.
+    folder : str or None
+        Its folder; None for the shipped one.
+
+    Returns
+    -------
+    list of tuple
+        See `Result`.
+
+    Raises
+    ------
+    BundleError
+        This process has another predictor in that folder, or none.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # as many processes as cores do the rest
+    predictor = _predictor(folder)
+    if predictor.bundle.name != bundle:
+        raise BundleError(
+            f"{folder or 'the shipped predictor'}: a worker has {predictor.bundle.name}, not "
+            f"{bundle}; give all machines the same version of curvet and of the bundle"
+        )
+    changed: list[Unit | Row] = []
+    result: Result = []
+    archives = set()
+    for log, name, place, known in task:
+        found, digest = _look(name, place)
+        result.append((log, digest, None))
+        if isinstance(found, Unit) and digest == known:
+            continue
+        changed.append(found)
+        result[-1] = (log, digest, [])
+        archives.add(place.partition("::")[2])
+    rows_of_units = diagnose_units(changed, predictor)
+    for place_in_result, (log, digest, records) in enumerate(result):
+        if records is not None:
+            result[place_in_result] = (log, digest, [to_kept(row) for row in next(rows_of_units)])
+    _close_some(len(archives - {""}))
+    return result
+
+
+def _look(name: str, place: str) -> tuple[Unit | Row, str]:
+    """Find a unit again and hash its content, which is "" where it cannot be read."""
+    try:
+        unit = read_place(name, place)
+    except ReadError as error:
+        return Row(name, error.path, "", "error", None, str(error), type(error).__name__), ""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        for path in unit.files:
+            digest.update(path.name.encode(errors="surrogateescape") + b"\0")
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+    except Exception:  # the reader meets it again and tells
+        return unit, ""
+    return unit, digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _predictor(folder: str | None) -> Predictor:
+    from ..predictor import Predictor
+
+    return Predictor.load(None if folder is None else Path(folder))
+
+
+_opened = 0
+
+
+def _close_some(archives: int) -> None:
+    global _opened
+    _opened += archives
+    if _opened > ARCHIVES_OPEN:
+        close_archives()
+        _opened = 0
+
+
+def to_kept(row: Row) -> dict[str, Any]:
+    """Return what the state keeps of a row."""
+    return {**to_record(row), "kind": row.kind}
+
+
+def failed(task: Task, problem: str) -> Result:
+    """Make error rows for logs whose process ended before it could answer."""
+    result: Result = []
+    for log, name, place, _ in task:
+        source = json.loads(place)[1]
+        row = Row(name, source, "", "error", None, f"{source}: {problem}", "WorkerEnded")
+        result.append((log, "", [to_kept(row)]))
+    return result
