@@ -5,8 +5,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
-dvclive, mmengine and ultralytics, each for its own cases; cases of the name "hand_*" in
-tests/archives were typed after the documentation of tools that are not installed here.
+dvclive, mmengine, ultralytics, wandb, mlflow and trackio, each for its own cases; cases of the
+name "hand_*" in tests/archives were typed after the documentation of tools that are not installed
+here.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ NONE: dict[str, str | None] = {"loss": None, "val": None, "lr": None, "grad_norm
 def expect(
     folder: Path, run_id: str, curves: Curves, loss: str | None, **roles: str | None
 ) -> None:
-    """Write expected.json for a case of one run."""
+    """Write expected.json for a case, or add one more run to it."""
     run = {
         "id": run_id,
         "curves": {tag: {"step": s, "value": v} for tag, (s, v) in curves.items()},
         "roles": {**NONE, "loss": loss, **roles},
     }
-    text = json.dumps({"runs": [run]}, indent=1)
-    (folder / "expected.json").write_text(text + "\n")
+    path = folder / "expected.json"
+    runs = json.loads(path.read_text())["runs"] if path.exists() else []
+    path.write_text(json.dumps({"runs": [*runs, run]}, indent=1) + "\n")
 
 
 def falling(n: int, seed: int, end: float = 0.3) -> list[float]:
@@ -694,6 +696,57 @@ def text_log_paddleformers(folder: Path) -> None:
     expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
 
 
+def text_log_lightning(folder: Path) -> None:
+    """Keep Lightning's progress bar, which shows old numbers until it is drawn again."""
+    import torch
+
+    lightning: Any = import_module("lightning")
+    callbacks: Any = import_module("lightning.pytorch.callbacks")
+    seen: Curves = {"train_loss": ([], []), "val_loss": ([], [])}
+
+    class Net(lightning.LightningModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def training_step(self, batch: Any, place: int) -> Any:
+            loss = ((self.layer(batch[0]) - batch[1]) ** 2).mean()
+            self.log("train_loss", loss, prog_bar=True)
+            if (self.global_step + 1) % 5 == 0:
+                cast(list[float], seen["train_loss"][0]).append(self.global_step + 1)
+                cast(list[float], seen["train_loss"][1]).append(float(f"{float(loss):.3g}"))
+            return loss
+
+        def validation_step(self, batch: Any, place: int) -> None:
+            self.log("val_loss", ((self.layer(batch[0]) - batch[1]) ** 2).mean(), prog_bar=True)
+
+        def on_validation_epoch_end(self) -> None:
+            if not self.trainer.sanity_checking:
+                loss = float(self.trainer.callback_metrics["val_loss"])
+                cast(list[float], seen["val_loss"][0]).append(float(self.global_step))
+                cast(list[float], seen["val_loss"][1]).append(float(f"{loss:.3g}"))
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), 0.05)
+
+    torch.manual_seed(0)
+    loaders = [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        lightning.Trainer(
+            max_epochs=3, logger=False, accelerator="cpu", enable_checkpointing=False,
+            enable_model_summary=False, log_every_n_steps=1,
+            callbacks=[callbacks.TQDMProgressBar(refresh_rate=5)],
+        ).fit(Net(), *loaders)  # fmt: skip
+    (folder / "stdout.txt").write_text(out.getvalue())
+    expect(folder, "stdout.txt", seen, "train_loss", val="val_loss")
+
+
 def text_log_keras_lines(folder: Path) -> None:
     """One line an epoch (verbose=2), without validation, and an evaluation at the end."""
     model = _keras_model()
@@ -742,7 +795,221 @@ def table_ultralytics(folder: Path) -> None:
            val=" + ".join(parts["val"]), lr="lr/pg0")  # fmt: skip
 
 
+def wandb_offline(folder: Path) -> None:
+    """Log an offline run with NaN, inf, nested names and a record longer than a block.
+
+    The release of wandb that is installed writes it; the case's name says which one it was.
+    """
+    import os
+
+    os.environ |= {
+        "WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_CONSOLE": "off",
+        "WANDB_HOST": "demo", "WANDB_DISABLE_CODE": "true", "WANDB_DISABLE_GIT": "true",
+        "WANDB_X_DISABLE_META": "true", "WANDB_X_DISABLE_STATS": "true",
+        "WANDB_X_DISABLE_MACHINE_INFO": "true", "WANDB__DISABLE_META": "true",
+        "WANDB__DISABLE_STATS": "true", "WANDB__DISABLE_MACHINE_INFO": "true",
+    }  # fmt: skip
+    wandb: Any = import_module("wandb")
+
+    steps = [float(step) for step in range(0, 200, 10)]
+    loss, val = falling(20, 7), falling(20, 8, end=0.6)
+    loss[17:] = [math.inf, math.nan, -math.inf]
+    with tempfile.TemporaryDirectory() as scratch:
+        with wandb.init(project="demo", id="demo0001", name="demo", dir=scratch) as run:
+            for place, step in enumerate(steps):
+                run.log({"train/loss": loss[place], "lr": 0.1, "note": "text"}, step=int(step))
+                if place % 5 == 0:
+                    run.log({"eval": {"loss": val[place]}, "ok": True}, step=int(step))
+            run.log({'\U0001f600 "quoted"\n': 1.0, "page": "x" * 40_000}, step=200)
+        (log,) = Path(scratch).glob("wandb/offline-run-*/*.wandb")
+        if scratch.encode() in log.read_bytes():
+            raise SystemExit("the log names a folder of this machine")
+        inside = folder / "wandb" / log.parent.name
+        inside.mkdir(parents=True)
+        shutil.copy(log, inside)
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "lr": (steps, [0.1] * 20),
+        "eval.loss": (steps[::5], val[::5]),
+        '\U0001f600 "quoted"\n': ([200.0], [1.0]),
+    }
+    expect(folder, f"wandb/{inside.name}", curves, "train/loss", val="eval.loss", lr="lr")
+
+
+def _mlflow_runs(folder: Path, uri: str, prefix: str) -> None:
+    """Log two runs that stay and one that is deleted; expect the two in the order of their ids."""
+    import os
+
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    mlflow: Any = import_module("mlflow")
+    entities: Any = import_module("mlflow.entities")
+
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment("demo", artifact_location="mlflow-artifacts:/demo")
+    steps, logged = [float(step) for step in range(0, 120, 10)], {}
+    for seed in (9, 10, 11):
+        run_id = client.create_run(experiment, run_name=f"seed {seed}").info.run_id
+        loss = falling(12, seed)
+        loss[9:] = [math.inf, -math.inf, math.nan]
+        curves: Curves = {
+            "train/loss": (steps, loss),
+            "val loss": (steps[::5], [number + 0.1 for number in loss[::5]]),
+            "grad_norm": (steps, falling(12, seed + 1)),
+        }
+        for tag, (at, values) in curves.items():
+            points = zip(at, values, strict=True)
+            client.log_batch(
+                run_id, [entities.Metric(tag, v, int(1.7e12 + s), int(s)) for s, v in points]
+            )
+        for number in loss[:4]:
+            client.log_metric(run_id, "no_step", number)
+        client.log_param(run_id, "lr", 0.1)
+        client.set_terminated(run_id)
+        logged[run_id] = {**curves, "no_step": ([0.0, 1.0, 2.0, 3.0], loss[:4])}
+    client.delete_run(run_id)
+    del logged[run_id]
+    for run_id in sorted(logged):
+        part = f"{prefix}{experiment}/{run_id}" if prefix.endswith("/") else f"{prefix}#{run_id}"
+        expect(folder, part, logged[run_id], "train/loss", val="val loss", grad_norm="grad_norm")
+
+
+def mlflow_files(folder: Path) -> None:
+    """Log to the file store: NaN and inf, a name with a slash, a deleted run."""
+    _mlflow_runs(folder, (folder / "mlruns").as_uri(), "mlruns/")
+    shutil.rmtree(folder / "mlruns" / "0")  # the empty default experiment names this machine
+    for path in sorted((folder / "mlruns").rglob("*")):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()  # git keeps no empty folders
+
+
+def mlflow_sqlite(folder: Path) -> None:
+    """Log to the SQLite store; the many empty tables are then written as small pages."""
+    import sqlite3
+
+    _mlflow_runs(folder, f"sqlite:///{folder}/mlflow.db", "mlflow.db")
+    with contextlib.closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        # The default experiment names a folder of this machine.
+        connection.execute("UPDATE experiments SET artifact_location = 'mlflow-artifacts:/demo'")
+        connection.commit()
+        connection.executescript("PRAGMA page_size = 512; VACUUM;")
+
+
+def trackio_database(folder: Path) -> None:
+    """Log two runs; NaN and inf are words in JSON."""
+    import os
+    import sqlite3
+
+    logged: list[tuple[str, Curves]] = []
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        os.environ |= {"TRACKIO_DIR": scratch, "HF_HUB_OFFLINE": "1"}
+        trackio: Any = import_module("trackio")
+        for name, seed in (("calm sea", 12), ("proud sun", 13)):
+            trackio.init(project="demo", name=name, auto_log_gpu=False)
+            loss, val = falling(15, seed), falling(15, seed + 1, end=0.6)
+            loss[12:] = [math.inf, math.nan, -math.inf]
+            for place in range(15):
+                row = {"train": {"loss": loss[place]}, "lr": 0.1, "note": "text"}
+                if place % 5 == 0:
+                    row["val_loss"] = val[place]
+                trackio.log(row, step=place * 10)
+            trackio.finish()
+            steps = [10.0 * place for place in range(15)]
+            curves: Curves = {
+                "train/loss": (steps, loss),
+                "val_loss": (steps[::5], val[::5]),
+                "lr": (steps, [0.1] * 15),
+            }
+            logged.append((name, curves))
+        shutil.copy(Path(scratch) / "demo.db", folder)
+    with contextlib.closing(sqlite3.connect(folder / "demo.db")) as connection:
+        small = "PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM;"
+        connection.executescript(f"{small} PRAGMA journal_mode = WAL;")
+    for name, curves in logged:
+        expect(folder, f"demo.db#{name}", curves, "train/loss", val="val_loss", lr="lr")
+
+
+def parquet_pandas(folder: Path) -> None:
+    """DataFrame.to_parquet: NaN becomes null, the index without a name a column."""
+    import pandas as pd
+
+    loss = falling(12, 14)
+    diverged = [*loss[:9], math.nan, math.nan, math.nan]
+    table = pd.DataFrame({"loss": diverged, "acc": [i / 12 for i in range(12)], "note": "text"})
+    table.index += 5
+    table.to_parquet(folder / "log.parquet", index=True)
+    steps = [float(step) for step in range(5, 17)]
+    expect(folder, "log.parquet", {"loss": (steps, diverged)}, "loss")
+
+
+def parquet_history(folder: Path) -> None:
+    """Write what W&B exports as the history of a run: a column a metric, null between them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    loss, val = falling(15, 15), falling(15, 16, end=0.6)
+    loss[12:] = [math.inf, math.nan, -math.inf]
+    steps = [10.0 * place for place in range(15)]
+    rows = [
+        {"_step": int(step), "_runtime": step / 7, "_timestamp": 1.7e9 + step, "lr": 0.1,
+         "train/loss": loss[place], "eval": {"loss": val[place] if place % 5 == 0 else None}}
+        for place, step in enumerate(steps)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), folder / "0000.parquet")
+    curves: Curves = {
+        "train/loss": (steps, loss),
+        "eval.loss": (steps[::5], val[::5]),
+        "lr": (steps, [0.1] * 15),
+    }
+    expect(folder, "0000.parquet", curves, "train/loss", val="eval.loss", lr="lr")
+
+
+def parquet_long(folder: Path) -> None:
+    """Write one row a value, the rows of two runs mixed, in several row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    steps = [10.0 * place for place in range(12)]
+    loss = {"b": falling(12, 17), "a": [*falling(12, 18)[:10], math.nan, math.inf]}
+    val = {"b": falling(12, 19), "a": falling(12, 20)}
+    rows = [
+        {"run_id": run, "tag": tag, "step": int(step), "value": series[run][place]}
+        for place, step in enumerate(steps)
+        for run in loss
+        for tag, series in (("loss", loss), ("val_loss", val))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "metrics.parquet", row_group_size=7)
+    for run in loss:
+        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
+        expect(folder, f"metrics.parquet#{run}", curves, "loss", val="val_loss")
+
+
+def parquet_lists(folder: Path) -> None:
+    """Write one row a run and tag, with its steps and values as lists of different lengths."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = []
+    for run, length in (("first", 9), ("second", 13)):
+        loss, steps = falling(length, length), [5.0 * place for place in range(length)]
+        loss[-1] = math.nan
+        val, at = falling(length, length + 1, end=0.6)[::4], steps[::4]
+        rows.append({"run_id": run, "tag": "loss", "step": steps, "value": loss})
+        rows.append({"run_id": run, "tag": "val_loss", "step": at, "value": val})
+        curves: Curves = {"loss": (steps, loss), "val_loss": (at, val)}
+        expect(folder, f"runs.parquet#{run}", curves, "loss", val="val_loss")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "runs.parquet")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
+    "wandb/release_0_31": wandb_offline,
+    "wandb/release_0_17": wandb_offline,
+    "mlflow_files/client": mlflow_files,
+    "mlflow_sqlite/client": mlflow_sqlite,
+    "trackio/project": trackio_database,
+    "parquet/pandas": parquet_pandas,
+    "parquet/wandb_history": parquet_history,
+    "parquet/long": parquet_long,
+    "parquet/lists": parquet_lists,
     "tensorboard/torch": tensorboard_torch,
     "tensorboard/torch_add_scalars": tensorboard_torch_add_scalars,
     "tensorboard/torch_resumed": tensorboard_torch_resumed,
@@ -762,6 +1029,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/xgboost": text_log_xgboost,
     "text_log/lightgbm": text_log_lightgbm,
     "json_table/xgboost": json_table_xgboost,
+    "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,
     "text_log/keras_lines": text_log_keras_lines,

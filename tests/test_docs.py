@@ -12,7 +12,7 @@ import pytest
 
 from curvet.causes import CAUSES
 from curvet.cli import main
-from curvet.readers import READERS
+from curvet.readers import READERS, SERVERS
 
 PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -52,6 +52,13 @@ def test_every_cause_is_in_the_readme() -> None:
 
 def test_every_reader_is_in_the_readme() -> None:
     assert table("readers") == [f"| `{reader.name}` | {reader.accepts} |" for reader in READERS]
+
+
+def test_every_server_is_in_the_readme() -> None:
+    assert table("servers") == [
+        f"| `{server.name}` | {server.accepts} | `pip install 'curvet[{server.scheme}]'` |"
+        for server in SERVERS
+    ]
 
 
 @pytest.mark.parametrize("call", examples())

@@ -210,8 +210,8 @@ def test_a_web_server_that_cannot_go_back(runs: Path) -> None:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        with pytest.raises(ReadError, match="support range requests"):
-            list(read(f"http://127.0.0.1:{server.server_port}/plain/1.csv"))
+        (run,) = read(f"http://127.0.0.1:{server.server_port}/plain/1.csv")
+        assert len(run.curves["loss"]) == 21
     finally:
         server.shutdown()
         server.server_close()

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import decimal
 import gzip
 import json
 import math
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +29,20 @@ from hypothesis import strategies as st
 import curvet.readers
 import curvet.readers.table
 from curvet.errors import NoLossError, ReadError, UnknownFormatError
-from curvet.readers import READERS, Unit, find, json_table, read, tensorboard, text
+from curvet.readers import (
+    READERS,
+    SERVERS,
+    Unit,
+    find,
+    json_table,
+    local,
+    read,
+    sqlite,
+    tensorboard,
+    text,
+    wandb,
+)
+from curvet.readers import parquet as readers_parquet
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -34,9 +53,12 @@ HELPERS = {  # they read no format
     "describe",
     "layout",
     "line_patterns",
+    "local",
     "locations",
     "protobuf",
     "rows",
+    "series",
+    "sqlite",
     "text",
     "units",
     "walk",
@@ -85,7 +107,8 @@ def test_registry_and_files_agree() -> None:
     files = {path.stem for path in Path(curvet.readers.__file__).parent.glob("*.py")}
     names = [reader.name for reader in READERS]
     assert len(set(names)) == len(names)
-    assert set(names) == files - HELPERS - {"__init__"}
+    servers = {server.name for server in SERVERS}
+    assert set(names) == files - HELPERS - servers - {"__init__"}
 
 
 def test_every_reader_has_a_case_and_every_case_a_reader() -> None:
@@ -219,7 +242,7 @@ def test_a_picture_beside_the_logs_is_passed_over_or_handed_over(tmp_path: Path)
     assert [run.id for run in read(tmp_path)] == ["a.csv"]
     _, errors = runs_of(tmp_path)
     assert [type(error) for error in errors] == [UnknownFormatError]
-    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads CatBoost"):
+    with pytest.raises(UnknownFormatError, match=r"b\.png: a PNG picture; curvet reads .*Tensor"):
         list(read(picture))
     (tmp_path / "a.csv").unlink()
     with pytest.raises(UnknownFormatError, match="a folder without any training log"):
@@ -748,6 +771,496 @@ def tensor_util_field(dtype: str) -> str:
     fields = {"float32": "float_val", "float64": "double_val", "float16": "half_val",
               "int64": "int64_val", "bool": "bool_val", "uint64": "uint64_val"}  # fmt: skip
     return fields.get(dtype, "int_val")
+
+
+# --- W&B ------------------------------------------------------------------------------------
+
+WANDB = sorted((ARCHIVES / "wandb").glob("*/wandb/*/*.wandb"))
+
+
+@pytest.mark.filterwarnings("ignore")  # of the other package
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_rows_equal_those_that_wandb_finds_in_its_records(source: Path) -> None:
+    pb2 = pytest.importorskip("wandb.proto.wandb_internal_pb2")
+    theirs = []
+    for content in wandb.records(source):
+        record = pb2.Record.FromString(content)
+        for item in record.history.item:
+            name = ".".join(item.nested_key) or item.key
+            parsed = json.loads(item.value_json)
+            if name == "_step":
+                continue
+            if isinstance(parsed, dict):
+                (name, parsed), *_ = ((f"{name}.{k}", v) for k, v in parsed.items())
+            if not name.startswith("_") and type(parsed) in (int, float):
+                step = next(i for i in record.history.item if "_step" in (i.key, *i.nested_key))
+                theirs.append((name, float(step.value_json), float(parsed)))
+    ours = [
+        (tag, *point)
+        for tag, curve in one(source).curves.items()
+        for point in zip(curve.step.tolist(), curve.value.tolist(), strict=True)
+    ]
+    assert sorted(map(repr, ours)) == sorted(map(repr, theirs))
+    assert len(ours) == 45
+
+
+@pytest.mark.slow
+def test_a_run_of_the_installed_wandb(tmp_path: Path) -> None:
+    """Guards against a release that writes another form."""
+    pytest.importorskip("wandb")
+    script = f"""
+import wandb
+with wandb.init(project="demo", dir={str(tmp_path)!r}) as run:
+    for step in range(300):
+        run.log({{"loss": 1 / (1 + step), "deep": {{"er": {{"x": step}}}}, "text": "x" * 500}})
+"""
+    settings = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **settings})
+    runs, errors = runs_of(tmp_path / "wandb")
+    assert ([run.format for run in runs], errors) == (["wandb"], [])
+    assert runs[0].curves["loss"].value.tolist() == [1 / (1 + step) for step in range(300)]
+    assert runs[0].curves["deep.er.x"].step.tolist() == list(range(300))
+
+
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_a_wandb_file_cut_anywhere_keeps_what_was_whole(tmp_path: Path, source: Path) -> None:
+    content = source.read_bytes()
+    whole = one(source).curves["train/loss"].value
+    counts = []
+    for size in [*range(8, 2000, 53), *range(2000, len(content), 997)]:
+        runs, errors = runs_of(write(tmp_path / "a.wandb", content[:size]))
+        value = runs[0].curves["train/loss"].value if runs else whole[:0]
+        np.testing.assert_array_equal(value, whole[: len(value)])
+        assert bool(errors) == (len(value) == 0)
+        counts.append(len(value))
+    assert counts == sorted(counts)
+    assert counts[-1] == len(whole) == 20
+
+
+@pytest.mark.parametrize("source", WANDB, ids=lambda path: path.parts[-4])
+def test_a_wandb_file_that_ends_in_zeros_or_is_damaged(tmp_path: Path, source: Path) -> None:
+    content = source.read_bytes()
+    place = content.index(b"Infinity")
+    zeros = write(tmp_path / "zeros.wandb", content[:place] + bytes(100_000))
+    runs, errors = runs_of(zeros)
+    assert len(runs[0].curves["train/loss"]) == 17
+    assert "damaged at byte" in errors[0].found, "the record itself was cut by zeros"
+    (run,), errors = runs_of(write(tmp_path / "b.wandb", content + bytes(100_000)))
+    assert (len(run.curves["train/loss"]), errors) == (20, [])
+    runs = read(write(tmp_path / "c.wandb", content.replace(b"Infinity", b"Infinitx", 1)))
+    run = next(runs)
+    assert run.id == "c.wandb"
+    assert len(run.curves["train/loss"]) == 17
+    with pytest.raises(ReadError, match=r"damaged at byte \d+ of \d+; the values before it are"):
+        next(runs)
+
+
+@given(place=st.integers(7, 3000), byte=st.integers(0, 255))
+def test_no_byte_of_a_wandb_file_makes_another_error(place: int, byte: int) -> None:
+    content = bytearray(WANDB[0].read_bytes()[:3000])
+    content[place % len(content)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        runs_of(write(Path(folder) / "a.wandb", bytes(content)))
+
+
+def test_all_files_of_a_wandb_run_are_one_run(tmp_path: Path) -> None:
+    folder = tmp_path / "wandb" / WANDB[0].parent.name
+    shutil.copytree(WANDB[0].parent, folder)
+    write(folder / "files/output.log", "step 1: loss 2.0\nstep 2: loss 1.0\n" * 9)
+    write(folder / "files/wandb-summary.json", '{"h": {"_type": "histogram", "bins": [1, 2]}}')
+    write(folder / "logs/debug.log", "MainThread: started\n")
+    (run,), errors = runs_of(tmp_path)
+    assert (run.id, errors) == (f"wandb/{folder.name}", [])
+    assert run.source.endswith("demo0001.wandb")
+    assert one(folder / "files/output.log").curves.keys() == run.curves.keys()
+    (folder / WANDB[0].name).unlink()
+    alone = one(folder / "files/output.log")
+    assert alone.format == "text_log", "without the log, the console output is read"
+
+
+def test_a_wandb_run_that_logged_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wandb", b":W&B\xe1\xbe\0")
+    with pytest.raises(ReadError, match="a W&B file without any logged number; W&B files with"):
+        list(read(path))
+
+
+# --- MLflow and Trackio ---------------------------------------------------------------------
+
+MLFLOW_RUN = next((ARCHIVES / "mlflow_files/client/mlruns").glob("*/*/metrics")).parent
+
+
+def mlflow_run(folder: Path, **metrics: str) -> Path:
+    """A run folder after the one that MLflow wrote."""
+    run = folder / "mlruns/0" / ("0" * 32)
+    run.mkdir(parents=True)
+    shutil.copy(MLFLOW_RUN / "meta.yaml", run)
+    for name, content in metrics.items():
+        write(run / "metrics" / name, content)
+    return run
+
+
+def test_all_files_of_an_mlflow_run_are_one_run(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path, loss="1 2.0 0\n2 1.0 1\n")
+    write(run / "artifacts/metrics.csv", "step,loss\n0,5.0\n")
+    write(run / "params/optimizer", "step 1: loss 2.0\nstep 2: loss 1.0\n" * 9)
+    write(run / "tags/mlflow.note.content", "epoch,loss\n1,2\n")
+    (read_run,), errors = runs_of(tmp_path)
+    assert (read_run.id, list(read_run.curves)) == (f"mlruns/0/{'0' * 32}", ["loss"])
+    assert errors == []
+    assert one(run).id == one(run / "metrics/loss").id == one(run / "meta.yaml").id == "0" * 32
+
+
+def test_an_mlflow_metric_cut_or_of_an_old_form(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path, loss="1 2.0\n2 nan\n3 -inf\n", acc="1 .5 0\n2 .6 10 data 12\n3 .")
+    curves = one(run).curves
+    np.testing.assert_array_equal(curves["loss"].step, [0, 1, 2])
+    np.testing.assert_array_equal(curves["loss"].value, [2, math.nan, -math.inf])
+    assert curves["acc"].step.tolist() == [0, 10]
+    write(run / "metrics/acc", "1 .5 0\nhello\n")
+    with pytest.raises(ReadError, match=r"acc: line 2 \('hello'\) is no metric; lines of the form"):
+        list(read(run))
+
+
+@pytest.mark.parametrize("name", ["a/b/c d.e", "50% \N{ROCKET} 'q\"", "x:y=z"])
+def test_names_of_mlflow_metrics(tmp_path: Path, name: str) -> None:
+    assert list(one(mlflow_run(tmp_path, **{name: "1 2.0 0\n"})).curves) == [name]
+
+
+def test_mlflow_runs_without_metrics_and_deleted_ones(tmp_path: Path) -> None:
+    run = mlflow_run(tmp_path)
+    with pytest.raises(ReadError, match=f"{run}: an MLflow run without any metric; logged"):
+        list(read(run))
+    write(run / "metrics/loss", "1 2.0 0\n")
+    meta = (run / "meta.yaml").read_text()
+    write(run / "meta.yaml", meta.replace("lifecycle_stage: active", "lifecycle_stage: deleted"))
+    assert runs_of(tmp_path) == ([], [])
+
+
+def mlflow_database(path: Path, **options: str) -> sqlite3.Connection:
+    """A copy of the database that MLflow wrote, opened for writing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ARCHIVES / "mlflow_sqlite/client/mlflow.db", path)
+    connection = sqlite3.connect(path)
+    for option, setting in options.items():
+        connection.execute(f"PRAGMA {option} = {setting}")
+    return connection
+
+
+def add_metric(connection: sqlite3.Connection, run_id: str, key: str, value: float) -> None:
+    connection.execute(
+        "INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) "
+        "VALUES (?, ?, 1, ?, 0, 0)",
+        (key, value, run_id),
+    )
+
+
+def test_a_database_that_is_being_written_to(tmp_path: Path) -> None:
+    """What is committed is read, also while it stands in the log beside the database."""
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path, journal_mode="WAL")
+    run_id = writer.execute("SELECT min(run_uuid) FROM runs").fetchone()[0]
+    add_metric(writer, run_id, "committed", 1.0)
+    writer.commit()
+    add_metric(writer, run_id, "open", 1.0)  # not committed yet
+    (run, _), _ = runs_of(path)
+    assert run.id == f"mlflow.db#{run_id}"
+    assert "committed" in run.curves
+    assert "open" not in run.curves
+    writer.commit()
+    writer.close()
+    assert "open" in runs_of(path)[0][0].curves
+
+
+def test_reading_does_not_hold_up_a_training_that_logs(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path)
+    runs = read(path)
+    first = next(runs)
+    writer.execute("PRAGMA busy_timeout = 0")
+    add_metric(writer, first.id.split("#")[1], "late", 1.0)
+    writer.commit()  # would fail if the reader held a lock between two runs
+    assert len(list(runs)) == 1
+    writer.close()
+
+
+def test_a_database_that_was_locked_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "WAIT", 0.05)
+    path = tmp_path / "demo.db"
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", path)
+    writer = sqlite3.connect(path)
+    writer.execute("PRAGMA journal_mode = DELETE")
+    writer.execute("BEGIN EXCLUSIVE")
+    _, errors = runs_of(path)
+    assert "locked for 0.05 seconds" in errors[0].found
+    writer.close()
+    assert [run.format for run in read(path)] == ["trackio", "trackio"]
+
+
+def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "WAIT", 0.1)
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path, locking_mode="EXCLUSIVE")
+    writer.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ReadError, match=r"locked for 0.1 seconds; wait until the program that"):
+        list(read(path))
+    writer.close()
+    assert len(runs_of(path)[0]) == 2
+
+
+def test_what_a_program_that_died_left_beside_a_database(tmp_path: Path) -> None:
+    """A transaction log is taken in, an unfinished transaction is rolled back: in a copy."""
+    script = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(f"PRAGMA journal_mode = {sys.argv[2]}")
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN")
+connection.execute("UPDATE metrics SET value = 7")
+connection.execute("UPDATE runs SET name = printf('%.9999c', 'x')")
+if sys.argv[2] == "WAL":
+    connection.execute("COMMIT")
+os._exit(0)
+"""
+    for mode, kept in (("WAL", True), ("DELETE", False)):
+        path = tmp_path / mode / "mlflow.db"
+        mlflow_database(path).close()
+        subprocess.run([sys.executable, "-c", script, str(path), mode], check=True)
+        left = sorted(path.parent.iterdir())
+        assert len(left) > 1
+        if mode == "WAL":
+            path.with_name("mlflow.db-shm").unlink()  # gone with another machine
+        before = {file: file.read_bytes() for file in path.parent.iterdir()}
+        run = next(read(path))
+        assert (run.curves["train/loss"].value[0] == 7) == kept
+        assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def test_a_metric_of_any_name_and_many_runs(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    writer = mlflow_database(path)
+    names = ['a"b', "a'b; DROP TABLE runs", "\N{ROCKET}", "two\nlines", "%s {0} \\"]
+    run_id, columns = "f" * 32, "experiment_id, lifecycle_stage, status"
+    writer.execute(
+        f"INSERT INTO runs (run_uuid, {columns}) SELECT ?, {columns} FROM runs LIMIT 1", (run_id,)
+    )
+    for name in names:
+        add_metric(writer, run_id, name, 1.0)
+    for place in range(2500):
+        writer.execute(
+            f"INSERT INTO runs (run_uuid, {columns}) SELECT ?, {columns} FROM runs LIMIT 1",
+            (f"{place:032x}",),
+        )
+    writer.commit()
+    writer.close()
+    runs = list(read(path))
+    assert sorted(runs[-1].curves) == sorted(names)
+    assert len({run.id for run in runs}) == len(runs) == 2503
+    assert not runs[0].curves, "a run that logged nothing is a run without curves"
+
+
+@pytest.mark.parametrize("table", ["", "CREATE TABLE metrics (a, b)", "CREATE TABLE runs (step)"])
+def test_a_database_of_another_program(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 7")
+        connection.execute(table)
+        connection.commit()
+    with pytest.raises(UnknownFormatError, match="an SQLite database without runs of MLflow or"):
+        list(read(path))
+
+
+def test_databases_without_runs(tmp_path: Path) -> None:
+    with contextlib.closing(mlflow_database(tmp_path / "mlflow.db")) as connection:
+        connection.execute("DELETE FROM runs")
+        connection.commit()
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "demo.db")) as connection:
+        connection.execute("DELETE FROM metrics")
+        connection.commit()
+    _, errors = runs_of(tmp_path)
+    assert [error.found for error in errors] == [
+        "a Trackio database without any run",
+        "an MLflow database without any run",
+    ]
+
+
+def test_a_damaged_database(tmp_path: Path) -> None:
+    content = (ARCHIVES / "mlflow_sqlite/client/mlflow.db").read_bytes()
+    for damaged in (content[:5000], content[:100], content[:100] + bytes(len(content) - 100)):
+        path = write(tmp_path / "mlflow.db", damaged)
+        with pytest.raises(ReadError, match=r"a damaged or cut off SQLite database \(.*copy it ag"):
+            list(read(path))
+
+
+@pytest.mark.parametrize("case", ["mlflow_sqlite/client/mlflow.db", "trackio/project/demo.db"])
+def test_no_bytes_of_a_database_make_another_error(tmp_path: Path, case: str) -> None:
+    whole, rng = (ARCHIVES / case).read_bytes(), np.random.default_rng(0)
+    for count in (1, 5, 50) * 20:
+        content = np.frombuffer(whole, dtype=np.uint8).copy()
+        places = rng.integers(16, len(content), count)
+        content[places] = rng.integers(0, 256, count)
+        runs_of(write(tmp_path / Path(case).name, content.tobytes()))
+
+
+def test_trackio_runs_of_one_name_and_what_is_no_number(tmp_path: Path) -> None:
+    shutil.copy(ARCHIVES / "trackio/project/demo.db", tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "demo.db")) as connection:
+        for step, metrics in enumerate(
+            ['{"loss": 2, "b": true, "n": null, "s": "NaN", "table": {"_type": "t", "x": 1}}', "[]"]
+        ):
+            connection.execute(
+                "INSERT INTO metrics (run_id, timestamp, run_name, step, metrics) "
+                "VALUES ('id3', '', 'calm sea', ?, ?)", (step, metrics),
+            )  # fmt: skip
+        connection.commit()
+        runs = list(read(tmp_path / "demo.db"))
+        assert [len(run.id.split("#")[1]) for run in runs] == [32, len("proud sun"), 3]
+        assert list(runs[-1].curves) == ["loss", "s"]
+        connection.execute("UPDATE metrics SET metrics = 'oops' WHERE run_id = 'id3'")
+        connection.commit()
+    _, errors = runs_of(tmp_path)
+    assert errors[0].found.startswith("run 'id3', step 0: metrics that are no JSON (Expecting")
+
+
+def test_a_database_on_another_file_system(tmp_path: Path) -> None:
+    """A path that is no file of the disk is copied for the time of reading."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(ARCHIVES / "trackio/project/demo.db", "demo.db")
+    member = zipfile.Path(path, "demo.db")
+    with local.local_file(cast(Path, member)) as copy:
+        assert copy.read_bytes() == (ARCHIVES / "trackio/project/demo.db").read_bytes()
+    assert not copy.exists()
+    with local.local_file(path) as same_path:
+        assert same_path is path
+
+
+# --- Parquet --------------------------------------------------------------------------------
+
+
+def parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "step", "value"),
+    [
+        ({"loss": [3.0, 2.0]}, [0, 1], [3, 2]),
+        ({"step": [5, 6, 7], "loss": [3.0, None, math.nan]}, [5, 7], [3, math.nan]),
+        (
+            {"epoch": [1, 2], "loss": [3, 2], "name": ["a", "b"], "ok": [True, False]},
+            [1, 2],
+            [3, 2],
+        ),
+        ({"iter": [1, 2], "loss": pa.array([3, 2], pa.float16())}, [1, 2], [3, 2]),
+        ({"loss": [decimal.Decimal("3.5"), None]}, [0], [3.5]),
+        ({"loss": pa.array([2**63, 1], pa.uint64())}, [0, 1], [2.0**63, 1]),
+        ({"loss": [[3.0, None, math.nan]]}, [0, 1, 2], [3, math.nan, math.nan]),
+        ({"loss": [[3.0, 2.0]], "step": [[5, 6]], "seed": [1]}, [5, 6], [3, 2]),
+        ({"loss": pa.array([[3, 2]], pa.list_(pa.int8(), 2))}, [0, 1], [3, 2]),
+        ({"metric": ["loss", "lr", "loss"], "step": [5, 5, 6], "value": [3, 1, 2]}, [5, 6], [3, 2]),
+        ({"train": pa.array([{"loss": 3.0}, None, {"loss": 2.0}])}, [0, 2], [3, 2]),
+    ],
+)
+def test_parquet_of_all_kinds(
+    tmp_path: Path, columns: dict[str, Any], step: list[float], value: list[float]
+) -> None:
+    loss = assign(one(parquet(tmp_path / "a.parquet", columns))).loss
+    np.testing.assert_array_equal(loss.step, step)
+    np.testing.assert_array_equal(loss.value, value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "found"),
+    [
+        (
+            {"note": ["a"]},
+            r"a Parquet file without any column of numbers \(note\); columns of numb",
+        ),
+        ({"loss": pa.array([], pa.float64())}, "a Parquet file without rows"),
+        ({"loss": pa.array([None], pa.float64())}, "a Parquet file without any column of numbers"),
+        ({"run": ["a", "a"], "loss": [[1.0], [2.0]]}, "two rows hold the list 'loss' of run 'a'"),
+        ({"a.loss": [1.0], "a": pa.array([{"loss": 1.0}])}, "two columns are called 'a.loss'"),
+    ],
+)
+def test_parquet_that_is_no_log_is_refused(
+    tmp_path: Path, columns: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(ReadError, match=found):
+        list(read(parquet(tmp_path / "a.parquet", columns)))
+
+
+@pytest.mark.parametrize("case", ["long", "lists", "wandb_history"])
+def test_a_damaged_parquet_file(tmp_path: Path, case: str) -> None:
+    content = log(ARCHIVES / "parquet" / case).read_bytes()
+    path = write(tmp_path / "a.parquet", content[:-1])
+    with pytest.raises(ReadError, match=r"a damaged or cut off Parquet file \(.*; its columns are"):
+        list(read(path))
+    for place in range(4, len(content), 29):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x55
+        runs_of(write(path, bytes(damaged)))  # a ReadError or numbers, nothing else
+
+
+def test_runs_of_a_parquet_file_stay_apart_in_any_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    run, step = np.repeat(np.arange(40), 50), np.tile(np.arange(50), 40)
+    value = rng.normal(size=2000)
+    order = rng.permutation(2000)
+    order = order[np.argsort(step[order], kind="stable")]  # each run in its order, all mixed
+    for place, rows in enumerate([np.arange(2000), order]):
+        columns = {"run_id": run[rows], "step": step[rows], "loss": value[rows]}
+        path = parquet(tmp_path / f"{place}.parquet", columns, row_group_size=333)
+        runs = {run.id.split("#")[1]: run.curves["loss"] for run in read(path)}
+        assert len(runs) == 40
+        for name, curve in runs.items():
+            assert curve.step.tolist() == list(range(50))
+            np.testing.assert_array_equal(curve.value, value[run == int(name)])
+
+
+def test_a_parquet_file_that_is_too_large_to_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers_parquet, "CELL_LIMIT", 1000)
+    steps = list(range(600))
+    found = "with more than 0 million cells that are not sorted by run; sort its rows by a column"
+    for columns in (
+        {"step": steps, "loss": steps},
+        {"run": [0, 1] * 300, "loss": steps},
+        {"tag": ["loss", "lr"], "step": [steps, steps], "value": [steps, steps]},
+    ):
+        with pytest.raises(ReadError, match=found):
+            list(read(parquet(tmp_path / "a.parquet", columns)))
+    sorted_runs = {"run": [0] * 300 + [1] * 300, "step": steps, "loss": steps, "note": ["x"] * 600}
+    assert len(list(read(parquet(tmp_path / "a.parquet", sorted_runs)))) == 2
+
+
+def test_a_parquet_file_is_read_run_by_run(tmp_path: Path) -> None:
+    """Many long runs in one file take the memory of few: each is 8 MB here, 40 of them."""
+    path = tmp_path / "a.parquet"
+    schema = pa.schema([("run", pa.string()), ("loss", pa.list_(pa.float64()))])
+    with pq.ParquetWriter(path, schema) as writer:
+        for place in range(40):
+            columns = {"run": [f"r{place}"], "loss": [np.random.default_rng(0).random(1_000_000)]}
+            writer.write_table(pa.table(columns, schema=schema))
+    script = f"""
+import resource
+from curvet.readers import read
+runs = read({str(path)!r})
+print(len(next(runs).curves["loss"]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(sum(1 for run in runs))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    points, others, grown = map(int, done.stdout.split())
+    assert (points, others) == (1_000_000, 39)
+    assert grown < 150 * 1024  # KiB
 
 
 # --- text logs ------------------------------------------------------------------------------

@@ -92,6 +92,16 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "Epoch 1:  50%|█████     | 5/10 [00:00<00:00, 60.0it/s, train_loss=1.25, val_loss=1.75]\r"
         "Epoch 1: 100%|██████████| 10/10 [00:00<00:00, 6.0it/s, train_loss=1.0, val_loss=1.5]\n",
         {5: 2.0, 10: 1.5, 15: 1.25, 20: 1.0}, {10: 1.75, 20: 1.5}),
+    "Lightning's rich bar": (
+        "Epoch 0/1  ━━━━━╸━━━━━  5/10 0:00:01 • -:--:-- 9.00it/s train_loss: 2.000\n"
+        "Epoch 0/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.500\n"
+        "Epoch 0/1  ━━━━━━━━━━━ 10/10 0:00:01 •         9.00it/s train_loss: 1.500\n"
+        "                                               val_loss: 1.750\n"
+        "Epoch 1/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.000\n"
+        "                                               val_loss: 1.750\n"
+        "Epoch 1/1  ━━━━━━━━━━━ 10/10 0:00:01 • 0:00:00 9.00it/s train_loss: 1.000\n"
+        "                                               val_loss: 1.250\n",
+        {5: 2.0, 10: 1.5, 20: 1.0}, {10: 1.75, 20: 1.25}),
     "PyTorch's CIFAR tutorial": (
         "[1,  2000] loss: 2.25\n[1,  4000] loss: 1.75\n[2,  2000] loss: 1.5\n[2,  4000] loss: 1.25"
         "\n", {0: 2.25, 1: 1.75, 2: 1.5, 3: 1.25}, {}),
@@ -140,6 +150,20 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "[2024/01/01 10:00:40] ppcls INFO: [Train][Epoch 2/10][Iter: 0/50]lr(LinearWarmup): "
         "0.0006, top1: 0.15, CELoss: 3.25, loss: 3.25, batch_cost: 0.5s\n",
         {0: 4.5, 50: 3.25}, {0: 3.5}),
+    "PaddleOCR": (
+        "[2024/01/01 10:00:00] ppocr INFO: epoch: [1/500], global_step: 10, lr: 0.0001, acc: 0.0, "
+        "CTCLoss: 30.0, NRTRLoss: 5.0, loss: 35.0, avg_reader_cost: 0.1 s, eta: 1 day\n"
+        "[2024/01/01 10:00:10] ppocr INFO: epoch: [1/500], global_step: 20, lr: 0.0002, acc: 0.0, "
+        "CTCLoss: 20.0, NRTRLoss: 4.0, loss: 24.0, avg_reader_cost: 0.1 s, eta: 1 day\n",
+        {10: 35.0, 20: 24.0}, {}),
+    "PaddleSeg": (
+        "2024-01-01 10:00:00 [INFO]\t[TRAIN] epoch: 1, iter: 10/1000, loss: 0.75, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n"
+        "2024-01-01 10:00:10 [INFO]\t[TRAIN] epoch: 2, iter: 20/1000, loss: 0.5, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n"
+        "2024-01-01 10:00:20 [INFO]\t[TRAIN] epoch: 2, iter: 30/1000, loss: 0.25, lr: 0.01, "
+        "batch_cost: 0.2, reader_cost: 0.1, ips: 20.0 samples/sec | ETA 00:03:00\n",
+        {10: 0.75, 20: 0.5, 30: 0.25}, {}),
     "PaddleNLP": (
         "[2024-01-01 10:00:00,123] [    INFO] - loss: 2.5, learning_rate: 3e-05, global_step: 10, "
         "interval_runtime: 1.2, epoch: 0.1\n"
@@ -188,6 +212,12 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "\nEpoch 00001: val_loss improved from inf to 0.50000, saving model to x.h5\nEpoch 2/2\n"
         "60000/60000 [====] - 5s 80us/step - loss: 0.125 - acc: 0.9 - val_loss: inf - val_acc: 0."
         "9\n", {1: 0.25, 2: 0.125}, {1: 0.5, 2: inf}),
+    "Keras 2, without validation": (
+        "Epoch 1/2\n\r 1/10 [==>......] - ETA: 3s - loss: 2.5 - accuracy: 0.1" + "\b" * 70
+        + "\r10/10 [========] - 1s 3ms/step - loss: 2.0 - accuracy: 0.2\nEpoch 2/2\n"
+        "\r10/10 [========] - 1s 3ms/step - loss: nan - accuracy: 0.2\n"
+        "5/5 [==========] - 0s 3ms/step - loss: 0.5 - accuracy: 0.2\n",
+        {1: 2.0, 2: nan}, {}),
     "print": ("epoch 1 loss 0.5\nepoch 2 loss 0.25\n", {1: 0.5, 2: 0.25}, {}),
     "print, both in one line": (
         "Epoch 1: Train: loss 0.5 acc 0.6 Val: loss 0.75 acc 0.5\n"
@@ -232,7 +262,8 @@ def test_what_a_tool_writes_is_found(tmp_path: Path, tool: str) -> None:
 
 # Lines of these tools are told by how they begin.
 BY_THE_BEGINNING = (
-    "CatBoost", "a notebook's table", "fastai", "PyTorch's", "Keras", "YOLOv5", "srun", "mpirun",
+    "CatBoost", "a notebook's table", "Lightning's rich", "fastai", "PyTorch's", "Keras", "YOLOv5",
+    "srun", "mpirun",
     "torchtitan", "Megatron on", "llm.c", "other things",
 )  # fmt: skip
 

@@ -142,12 +142,11 @@ class _Batch:
 
     units: list[list[Row]] = field(default_factory=list)
     waiting: list[tuple[list[Row], int, Run]] = field(default_factory=list)
-    points: int = 0
+    points: int = 0  # of the runs that wait
 
     @property
     def full(self) -> bool:
-        many = len(self.waiting) >= BATCH_SIZE or len(self.units) >= 16 * BATCH_SIZE
-        return many or self.points >= BATCH_POINTS
+        return max(len(self.waiting), len(self.units)) >= BATCH_SIZE or self.points >= BATCH_POINTS
 
     def open(self) -> None:
         """Begin the rows of the next unit."""

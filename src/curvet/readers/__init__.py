@@ -17,20 +17,29 @@ from . import (
     json_table,
     keras_csv,
     lightning_csv,
+    mlflow_files,
+    mlflow_server,
+    mlflow_sqlite,
     mmengine,
+    parquet,
     table,
     tensorboard,
     text_log,
+    trackio,
     trainer_state,
     visualdl,
+    wandb,
+    wandb_server,
 )
-from .base import Reader
+from .base import Reader, Server
 from .locations import locate
 from .units import Unit, find_units
 
-__all__ = ["READERS", "Reader", "Unit", "find", "read"]
+__all__ = ["READERS", "SERVERS", "Reader", "Server", "Unit", "find", "read"]
 
 READERS: tuple[Reader, ...] = (
+    wandb.READER,  # first: all files of its run folder are one run, whatever their format
+    mlflow_files.READER,  # before all others for the same reason
     catboost.READER,  # before tensorboard and table: its event files hold the same again
     tensorboard.READER,
     visualdl.READER,
@@ -39,10 +48,14 @@ READERS: tuple[Reader, ...] = (
     lightning_csv.READER,  # before table: the run is called by its folder
     keras_csv.READER,  # before table
     dvclive.READER,  # before table: a file for each series of a run
+    trackio.READER,  # the databases are told apart by their tables
+    mlflow_sqlite.READER,  # after trackio: a damaged database is named by this one
+    parquet.READER,
     json_table.READER,  # before text_log: a log of nothing but records
     table.READER,  # before text_log: columns, whatever the name of the file
     text_log.READER,
 )
+SERVERS: tuple[Server, ...] = (mlflow_server.SERVER, wandb_server.SERVER)
 ACCEPTED = "curvet reads " + "; ".join(reader.accepts for reader in READERS)
 
 

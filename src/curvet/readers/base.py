@@ -36,3 +36,29 @@ class Reader:
     matches: Callable[[Path, bytes], bool]
     read: Callable[[Sequence[Path]], Iterator[Run]]
     unit: Callable[[Path], Path] = _one_file_one_unit
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A tracking server whose runs are read one by one.
+
+    Parameters
+    ----------
+    name : str
+        Key of the server, e.g. ``"mlflow_server"``.
+    scheme : str
+        What its addresses begin with: "mlflow" for "mlflow:URI#experiment".
+    accepts : str
+        The addresses in words, for error messages.
+    runs : callable (address) -> iterator of (key, fingerprint)
+        Lists the runs of an address, the text behind "scheme:". The fingerprint changes when the
+        log of the run may have changed. Raises ReadError.
+    read : callable (address, key) -> iterator of Run
+        Reads one run; its id is "", its source a URI. Raises ReadError.
+    """
+
+    name: str
+    scheme: str
+    accepts: str
+    runs: Callable[[str], Iterator[tuple[str, str]]]
+    read: Callable[[str, str], Iterator[Run]]

@@ -16,8 +16,7 @@ _FIRST_BYTES = (
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
-    (b"SQLite format 3\0", "an SQLite database (MLflow, Trackio); export the run to CSV"),
-    (b"PAR1", "a Parquet file; write it as CSV"),
+    (b"SQLite format 3\0", "an SQLite database without runs of MLflow or Trackio"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),
@@ -25,7 +24,7 @@ _FIRST_BYTES = (
     (b"\x80\x03", "a Python pickle, which is not opened because it can run code"),
     (b"\x80\x04", "a Python pickle, which is not opened because it can run code"),
     (b"\x80\x05", "a Python pickle, which is not opened because it can run code"),
-    (b":W&B", "a W&B offline file; export the run to CSV"),
+    (b":W&B", "a W&B file of another version; export the run to CSV"),
     (b"\xff\xfe", "text in UTF-16; save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16; save it as UTF-8"),
 )

@@ -135,7 +135,7 @@ class Pattern:
     unnamed : bool
         Whether the numbers count though none is called a loss.
     stale : bool
-        Whether a line repeats numbers that were there before.
+        Whether it is a bar, which shows old numbers until it is drawn with the new ones.
     """
 
     tool: str
@@ -207,6 +207,16 @@ PATTERNS = (
     ),
     Pattern(
         "PyTorch's tutorials", "[", re.compile(r"^\[(?P<epoch>\d{1,6}),\s{1,8}(?P<inner>\d{1,9})\]")
+    ),
+    Pattern(  # "Epoch 0/2  ━━━━━━━━ 10/10 0:00:00 • 0:00:00 290.3it/s train_loss: 0.034"
+        "rich",
+        "it/s",
+        re.compile(
+            rf"\bepoch (?P<epoch>\d{{1,6}})/\d{{1,6}}\s{{1,4}}[━╸╺]{{1,200}}\s{{1,4}}{_INNER}"
+            r"\s{1,4}[\d:\-]{1,12} • [\d:\-]{0,12}\s{1,12}[\d.]{1,12}it/s",
+            re.I,
+        ),
+        stale=True,
     ),
     Pattern("PyTorch's tutorials", "[", re.compile(rf"\s\[\s{{0,8}}{_INNER}\]$"), before=True),
     Pattern("Paddle", "step ", re.compile(rf"^step\s{{1,8}}{_INNER}(?= \[| - )")),

@@ -42,9 +42,11 @@ VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
 EVALUATIONS = frozenset(
     {"val", "valid", "validation", "eval", "evaluation", "dev", "test", "testing"}
 )
+Block = tuple[int, list[tuple[str, NDArray[np.int64], NDArray[np.float64]]]]
+"""Number of rows, and (column, which rows have a cell, the cells)."""
 
 
-@lru_cache(maxsize=4096)  # a log asks for the same few names in every line
+@lru_cache(maxsize=4096)  # the lines of a log, and the files of an archive, have the same names
 def plain(name: str) -> str:
     """Write a column name in the one form in which names are compared.
 
@@ -111,6 +113,17 @@ class Rows:
             column[0].append(self.length)
             column[1].append(cell)
         self.length += 1
+
+    def add_block(self, block: Block) -> None:
+        """Append many rows at once."""
+        length, columns = block
+        for name, places, cells in columns:
+            if not len(places):
+                continue
+            column = self._columns.setdefault(name, (array("q"), array("d")))
+            column[0].frombytes((places + self.length).astype(np.int64).tobytes())
+            column[1].frombytes(cells.astype(np.float64).tobytes())
+        self.length += length
 
     def nan_for_blank_tails(self) -> None:
         """Read a column that stays blank after a full start as NaN to the end.

@@ -12,6 +12,7 @@ every rank writes ("[rank0]: ..."), a series is that of the first one to write i
 from __future__ import annotations
 
 import codecs
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -69,6 +70,8 @@ class _Log:
     inside: bool = False  # whether lines count the steps inside an epoch
     others: set[str] = field(default_factory=set)  # counters that differ from the one taken
     base: float | None = None  # the number of the first epoch: 0 or 1
+    inner: tuple[float, float] = (math.inf, 0.0)  # epoch and step inside it of the line before
+    through: bool = False  # whether that step does not begin anew with an epoch: PaddleSeg
     first: float | None = None  # the epoch of the first row
     last: float | None = None  # the epoch of the row before
     epoch: float | None = None  # of a line of its own: Keras, and the tutorials of PyTorch
@@ -78,6 +81,8 @@ class _Log:
     part: str = ""  # the evaluation that is going on
     heading: str = ""  # the evaluation that the line before names
     progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
+    held: tuple[Cells, Cells] = field(default_factory=lambda: ([], []))  # place, cells of a bar
+    rich: bool = False  # whether that bar may go on in the next line
     shown: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     rank: str = ""  # who wrote the line
     owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
@@ -143,8 +148,21 @@ class _Log:
             self.add(self.bar)
         self.bar, self.bar_length = [], ""
 
+    def hold(self, place: Cells, cells: Cells, *, rich: bool) -> None:
+        """Keep what a bar shows until it gets on: then the new numbers are drawn."""
+        if self.held[0] != place:
+            self.end_bar()
+        self.held, self.rich = (place, cells), rich
+
+    def end_bar(self) -> None:
+        """Take over what a bar showed last at one step, but for what was there before."""
+        (place, cells), self.held, self.rich = self.held, ([], []), False
+        if cells:
+            self.add([*place, *self.changed(cells, place[-1][1])], inside=True)
+
     def end_evaluation(self) -> None:
         """Take over the last line of an evaluation."""
+        self.end_bar()
         if self.progress:
             self.add(self.at_last_step(self.progress))
         self.progress = []
@@ -176,6 +194,10 @@ class _Log:
         if any(plain(name) in _TOTALS for name, _ in cells):
             return counters
         if epoch is None or "of" not in groups:
+            return [*counters, ("step", inner)]
+        self.through |= epoch > self.inner[0] and inner > self.inner[1]
+        self.inner = epoch, inner
+        if self.through:
             return [*counters, ("step", inner)]
         if self.base is None:
             self.base = 1.0 if epoch == 1 else 0.0  # a resumed log does not tell: 0
@@ -250,6 +272,9 @@ def _read_numbers(
         return
     counters, rest = counted(line)
     cells = named(rest, "" if counters else heading)
+    if log.rich and not counters and _says_part(cells):
+        log.held[1].extend(cells)  # the bar goes on
+        return
     if any(evaluates(name) for name, _ in cells):
         log.progress = []  # the sum of what it showed
     log.end_evaluation()
@@ -268,6 +293,12 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
         if any("loss" in name.casefold() for name, _ in cells):
             log.progress = cells
         return
+    if pattern.stale:
+        cells = pattern.pairs(line[match.end() :], part)
+        place = [*log.place(match, cells), *(c for c in cells if plain(c[0]) in _TOTALS)]
+        if float(match["inner"]) > 0 and place:  # at 0 the numbers are those of the epoch before
+            log.hold(place, cells, rich=pattern.tool == "rich")
+        return
     log.end_evaluation()
     if pattern.unnamed and log.skips:
         log.skips = False
@@ -275,8 +306,6 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
     text = line[: match.start()] if pattern.before else line[match.end() :]
     cells = pattern.pairs(text, part)
     place = log.place(match, cells)
-    if pattern.stale:
-        cells = log.changed(cells, place[-1][1] if place else None)
     log.add([*place, *cells], unnamed=pattern.unnamed, inside="inner" in match.groupdict())
 
 

@@ -20,8 +20,8 @@ from .state import Met, Pending, State
 from .summary import Summary, summarise
 from .work import Result, Task, failed, score_batch, to_kept, write_place
 
-BATCH_LOGS = 64
-BATCH_BYTES = 16 * 2**20
+BATCH_LOGS = 256
+BATCH_BYTES = 64 * 2**20
 _WAVE = 8  # batches for each worker between two looks at the state
 _MEET = 4096  # logs that the search notes at once
 Progress = Callable[[int, int | None], object]
