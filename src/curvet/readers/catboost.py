@@ -18,7 +18,7 @@ from .base import Reader
 from .json_table import parse
 from .rows import Rows
 from .table import read_table
-from .text import head_lines, value
+from .text import first_line, value
 
 ACCEPTED = "learn_error.tsv with a column of iterations is read"
 _TABLE = re.compile(r"(learn|test\w{0,20})_error\.tsv")
@@ -31,7 +31,7 @@ def _matches(path: Path, head: bytes) -> bool:
     if path.name == _DOCUMENT:
         return True
     if _TABLE.fullmatch(path.name) or path.name == _CLOCK:
-        return next(iter(head_lines(head)), "").startswith("iter\t")
+        return first_line(head).startswith("iter\t")
     return path.name == "events.out.tfevents" and bool(_FOLDER.fullmatch(path.parent.name))
 
 

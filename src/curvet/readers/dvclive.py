@@ -13,7 +13,7 @@ from ..run import Curve, Run
 from .base import Reader
 from .rows import step_rank
 from .table import read_table
-from .text import head_lines
+from .text import first_line
 
 _BELOW = ("plots", "metrics")
 _LAST = "metrics.json"
@@ -30,7 +30,7 @@ def _matches(path: Path, head: bytes) -> bool:
         return path.parent.joinpath(*_BELOW).exists()
     if path.suffix.casefold() != ".tsv" or _metrics(path) is None:
         return False
-    header = next(iter(head_lines(head)), "").rstrip().split("\t")
+    header = first_line(head).rstrip().split("\t")
     return "step" in header and len(header) > 1
 
 

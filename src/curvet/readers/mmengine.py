@@ -17,7 +17,7 @@ from . import text_log
 from .base import Reader
 from .json_table import line_records
 from .rows import Rows, evaluates
-from .text import head_lines, value
+from .text import first_line, head_lines, value
 
 ACCEPTED = "JSON lines of a training with mmengine or mmcv are read"
 _TIME = re.compile(r"\d{8}_\d{6}")
@@ -26,7 +26,7 @@ _SCALARS = "scalars.json"
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    first = next(iter(head_lines(head)), "")
+    first = first_line(head)
     stem, _, suffix = path.name.partition(".")
     if suffix == "log" and _TIME.fullmatch(stem):
         return any(_LOGGER.search(line) for line in head_lines(head[:4096]))
