@@ -2,7 +2,7 @@
 
 Usage: python scripts/bench_score.py [--runs 10000 --runs 100000 ...] [--workers 2] [--out FILE]
 
-Each archive is made anew of CSV logs with 256 points of training and validation loss, one folder a
+Each archive is made anew of CSV logs with 100 points of training and validation loss, one folder a
 run, a thousand runs a project. Scored are they by the command itself in processes of its own, once
 from nothing and once again with nothing new. Memory is the sum of the proportional set sizes of all
 its processes, the largest of ten looks a second. Writes the figures as JSON, a page's table and a
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
-POINTS = 256
+POINTS = 100
 
 
 def make_archive(folder: Path, n_runs: int) -> None:
@@ -101,6 +101,25 @@ def draw(found: list[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def fill_page(found: list[dict[str, float]], page: Path) -> None:
+    """Write the figures between the two marks of a page."""
+    lines = [
+        "| runs | time | runs a second | most memory | again, nothing new | table | state |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {row['runs']:,} | {row['seconds']:,.0f} s | {row['runs_per_second']:,} | "
+            f"{row['peak_mib']:,} MiB | {row['again_seconds']:,.0f} s, "
+            f"{row['again_peak_mib']:,} MiB | {row['table_mib']:,} MiB | "
+            f"{row['state_mib']:,} MiB |"
+            for row in found
+        ),
+    ]
+    first, last = "<!-- scale -->\n", "<!-- end of scale -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(first)
+    after = rest.partition(last)[2]
+    page.write_text(before + first + "\n".join(lines) + "\n" + last + after, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, action="append", help="size of an archive; repeatable")
@@ -115,6 +134,8 @@ def main() -> None:
         known = sorted([r for r in known if r["runs"] != n_runs] + [row], key=lambda r: r["runs"])
         arguments.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     draw(known, arguments.out.with_suffix(".png"))
+    if (page := arguments.out.with_suffix(".md")).is_file():
+        fill_page(known, page)
 
 
 if __name__ == "__main__":

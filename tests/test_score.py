@@ -397,6 +397,22 @@ def test_a_killed_worker_process_costs_nothing(many: Path, whole: bytes, tmp_pat
     ]
 
 
+def test_a_log_that_vanishes_is_an_error_row(tmp_path: Path) -> None:
+    from curvet.readers import Unit, find
+
+    path = write_log(tmp_path / "a.csv")
+    (unit,) = find(tmp_path)
+    assert isinstance(unit, Unit)
+    path.unlink()
+    ((_, digest, records),) = score_batch(
+        [(1, unit.name, write_place(unit), "")], Predictor.load().bundle.name, None
+    )
+    assert digest == ""
+    assert records is not None
+    assert [row["status"] for row in records] == ["error"]
+    assert "no such file" in records[0]["error"]
+
+
 def test_strict_and_error_rows(archive: Path, tmp_path: Path) -> None:
     line = command(archive, "--out", tmp_path / "s.csv", "--workers", "1")
     assert subprocess.run(line, capture_output=True, check=False).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import math
 import os
 import signal
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 
 from curvet.errors import ReadError
-from curvet.readers import READERS, SERVERS, mlflow_server, mlflow_sqlite, wandb_server
+from curvet.readers import READERS, SERVERS, mlflow_server, mlflow_sqlite, read, wandb_server
 from curvet.readers.series import Series
 from curvet.run import Curve
 
@@ -289,3 +290,25 @@ def test_rows_as_wandb_gives_them() -> None:
     assert list(curves) == ["loss", "eval.loss"]
     assert curves["loss"].step.tolist() == [5, 7, 9]
     np.testing.assert_array_equal(curves["loss"].value, [2, math.nan, -math.inf])
+
+
+def test_a_server_is_scored_as_a_folder_is(server: str, tmp_path: Path) -> None:
+    from curvet.score.job import Options, score
+
+    out, one = tmp_path / "s.jsonl", Options(workers=1)
+    where = f"mlflow:{address(server)}"
+    assert score([where], out, one).rows == 5
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["run_id"] for row in rows] == [
+        key for key, _ in mlflow_server.SERVER.runs(address(server))
+    ]
+    assert {(row["format"], row["status"]) for row in rows} == {("mlflow_server", "ok")}
+    assert {run.id for run in read(where)} == {row["run_id"] for row in rows}
+    assert score([where], out, one).known == 5
+
+    from mlflow import MlflowClient
+
+    MlflowClient(tracking_uri=server).log_metric(rows[4]["run_id"], "train/loss", 1.5, step=99)
+    assert score([where], out, one).known == 4
+    with pytest.raises(ReadError, match="nothing"):
+        list(read(f"mlflow:{server}#nothing"))

@@ -68,7 +68,7 @@ def find_in(paths: Iterable[Path | str]) -> Iterator[Log | Row]:
     for path in named:
         for unit in find(path):
             if isinstance(unit, ReadError):
-                yield _failure(unit, Path(path), several=len(named) > 1)
+                yield _failure(unit, path, several=len(named) > 1)
             else:
                 yield replace(unit, name=_full_name(unit.name, path)) if len(named) > 1 else unit
 
@@ -197,19 +197,18 @@ def _stumbled(source: str, error: Exception) -> ReadError:
     return ReadError(source, f"cannot be read ({type(error).__name__}: {error!s:.200})")
 
 
-def _failure(error: ReadError, named: Path, *, several: bool) -> Row:
+def _failure(error: ReadError, named: Path | str, *, several: bool) -> Row:
     """Turn a file that is no readable log into a row."""
     from .readers.units import printable
 
-    path = Path(error.path)
-    no_log = isinstance(error, UnknownFormatError) and path != named
-    below = path.relative_to(named) if path.is_relative_to(named) else path
-    run_id = path.name if below == Path() else below.as_posix()
-    if several:
-        run_id = path.as_posix()
+    where = str(named) if "://" in str(named) else str(Path(named))
+    no_log = isinstance(error, UnknownFormatError) and error.path != where
     status: Literal["error", "skipped"] = "skipped" if no_log else "error"
+    below = error.path
+    if not several:
+        below = error.path.removeprefix(where).lstrip("/") or Path(error.path).name
     kind = type(error).__name__
-    return Row(printable(run_id), error.path, "", status, None, str(error), kind)
+    return Row(printable(below), error.path, "", status, None, str(error), kind)
 
 
 def _full_name(run_id: str, named: Path | str) -> str:
@@ -219,13 +218,16 @@ def _full_name(run_id: str, named: Path | str) -> str:
     --------
     >>> _full_name("7/metrics.csv", "runs"), _full_name("log.csv#table", "a/log.csv")
     ('runs/7/metrics.csv', 'a/log.csv#table')
-    >>> _full_name("7/metrics.csv", "s3://bucket/runs/")
-    's3://bucket/runs/7/metrics.csv'
+    >>> _full_name("7/metrics.csv", "s3://bucket/runs/"), _full_name("a.zip/7.csv", "b/a.zip")
+    ('s3://bucket/runs/7/metrics.csv', 'b/a.zip/7.csv')
     """
-    text = str(named).rstrip("/") if "://" in str(named) else Path(named).as_posix()
-    name = text.rpartition("/")[2] if "://" in text else Path(named).absolute().name
-    whole = run_id == name or run_id.startswith(f"{name}#")  # the path itself is the run
-    return f"{text}{run_id[len(name) :] if whole else f'/{run_id}'}"
+    from .readers.locations import archive_kind
+
+    text = str(named).rstrip("/")
+    name = Path(text.partition("::")[0]).absolute().name
+    ends = ("#", "/") if archive_kind(Path(name)) else ("#",)
+    itself = run_id == name or run_id.startswith(tuple(name + end for end in ends))
+    return f"{text}{run_id[len(name) :] if itself else f'/{run_id}'}"
 
 
 def _answers(runs: list[Run], predictor: Predictor) -> list[Diagnosis | CurvetError]:

@@ -33,7 +33,7 @@ def to_run(curve: Any, **channels: ArrayLike | None) -> Run:
         Not numbers, no training loss beside given channels, or not one run.
     """
     if isinstance(curve, (str, os.PathLike)):
-        run = _only_run(Path(curve))
+        run = _only_run(curve if isinstance(curve, str) else Path(curve))
     elif isinstance(curve, Run):
         run = curve
     elif isinstance(curve, Mapping) or hasattr(curve, "columns"):
@@ -109,7 +109,7 @@ def _series(tag: str, values: Any) -> Curve:
     return Curve.of(tag, values)
 
 
-def _only_run(path: Path) -> Run:
+def _only_run(path: Path | str) -> Run:
     from .readers import read
 
     runs = read(path)

@@ -71,9 +71,13 @@ def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
     BundleError
         This process has another predictor in that folder, or none.
     """
-    import torch
+    from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(1)  # as many processes as cores do the rest
+    with threadpool_limits(1):  # as many processes as cores do the rest
+        return _score_batch(task, bundle, folder)
+
+
+def _score_batch(task: Task, bundle: str, folder: str | None) -> Result:
     predictor = _predictor(folder)
     if predictor.bundle.name != bundle:
         raise BundleError(
@@ -86,7 +90,7 @@ def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
     for log, name, place, known in task:
         found, digest = _look(name, place)
         result.append((log, digest, None))
-        if not isinstance(found, Row) and digest == known:
+        if digest and digest == known:
             continue
         changed.append(found)
         result[-1] = (log, digest, [])
