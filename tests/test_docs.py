@@ -13,20 +13,24 @@ import pytest
 from curvet.causes import CAUSES
 from curvet.cli import main
 from curvet.readers import READERS, SERVERS
+from curvet.report.columns import columns
 
-PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/scores.md"]
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
-def table(name: str) -> list[str]:
-    """Rows of the README between two comments."""
-    block = README.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
+SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
+
+
+def table(name: str, page: str = README) -> list[str]:
+    """Rows of a page between two comments."""
+    block = page.split(f"<!-- {name} -->\n")[1].split(f"<!-- end of {name} -->")[0]
     return block.strip().splitlines()
 
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README, re.MULTILINE)
+    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES, re.MULTILINE)
     epilogs = [command.epilog or "" for command in [main, *main.commands.values()]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
     return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]
@@ -61,6 +65,13 @@ def test_every_server_is_in_the_readme() -> None:
     ]
 
 
+def test_every_column_is_on_its_page() -> None:
+    kinds = {"text": "text", "whole": "integer", "number": "number", "texts": "list of texts"}
+    *rows, chances = table("columns", SCORES)
+    assert rows == [f"| `{c.name}` | {kinds[c.kind]} | {c.meaning} |" for c in columns([])]
+    assert chances.startswith("| `p_<cause>` |")
+
+
 @pytest.mark.parametrize("call", examples())
 def test_examples_parse(call: str) -> None:
     _, *words = shlex.split(call)
@@ -80,7 +91,9 @@ def test_python_examples_compile() -> None:
 def test_links_lead_somewhere(page: str, root: Path) -> None:
     text = (root / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert "://" in target or (root / target).exists(), f"{page}: {target}"
+        assert "://" in target or (root / page).parent.joinpath(target).exists(), (
+            f"{page}: {target}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES)

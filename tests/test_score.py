@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -395,6 +396,50 @@ def test_a_killed_worker_process_costs_nothing(many: Path, whole: bytes, tmp_pat
     assert [r["cause"] for r in rows_of(out)] == [
         r["cause"] for r in csv.DictReader(whole.decode().splitlines())
     ]
+
+
+def test_a_log_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    out, path = tmp_path / "s.jsonl", tmp_path / "runs/a.csv"
+    write_log(path)
+    done = threading.Event()
+
+    def grow() -> None:
+        with path.open("a", buffering=1) as file:
+            for step in range(60, 100_000):
+                file.write(f"{step},")  # half a row may be read
+                file.write("0.5\n")
+                if done.is_set():
+                    return
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    seen = []
+    try:
+        for _ in range(5):
+            score([tmp_path / "runs"], out, ONE)
+            (row,) = rows_of(out)
+            assert (row["status"], row["error"]) == ("ok", "")
+            seen.append(row["n_points"])
+    finally:
+        done.set()
+        writer.join()
+    assert seen == sorted(seen)
+    score([tmp_path / "runs"], out, ONE)
+    (row,) = rows_of(out)
+    assert row["n_points"] == len(path.read_text().splitlines()) - 1
+
+
+def test_ten_runs_in_one_file_and_one_run_in_two(tmp_path: Path) -> None:
+    lines = [f"{run},{s},{2 - s / 50 + run / 9}" for run in range(10) for s in range(30)]
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/ten.csv").write_text("\n".join(["run,step,loss", *lines, ""]))
+    events = Path(__file__).parent / "archives/tensorboard/torch_resumed/run"
+    shutil.copytree(events, tmp_path / "runs/one")
+    assert len(list(events.iterdir())) > 1
+    out = tmp_path / "s.jsonl"
+    score([tmp_path / "runs"], out, ONE)
+    assert [row["run_id"] for row in rows_of(out)] == ["one", *(f"ten.csv#{n}" for n in range(10))]
+    assert {row["status"] for row in rows_of(out)} == {"ok"}
 
 
 def test_a_log_that_vanishes_is_an_error_row(tmp_path: Path) -> None:
