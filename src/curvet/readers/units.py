@@ -234,7 +234,7 @@ class _Search:
             return refused(path, error)
         key = (reader.name, unit)
         if key not in pending:
-            scope = unit if unit in path.parents else unit.parent
+            scope = unit if unit != path and path.is_relative_to(unit) else unit.parent
             pending[key] = _Building(reader, unit, scope)
         pending[key].files.append(path)
         return key
