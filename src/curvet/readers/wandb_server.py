@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ def _parts(address: str) -> tuple[str, str, str]:
 
 
 def _api() -> Any:
+    # Where the user has set nothing: reading tells nobody, and waits for no report to be sent.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
     return wandb.Api()
