@@ -88,7 +88,7 @@ def classifiers(seed: int) -> Mapping[str, tuple[Callable[[], Any], int, tuple[s
         "QUANT": (lambda: QUANTClassifier(random_state=seed), 10**9, None),
         "MiniRocket": (lambda: MiniRocketClassifier(random_state=seed), 10**9, None),
         "MultiRocketHydra": (lambda: MultiRocketHydraClassifier(random_state=seed), 4000, None),
-        "FreshPRINCE": (fresh_prince, 1000, SLOW_CHANNELS),
+        "FreshPRINCE": (fresh_prince, 400, SLOW_CHANNELS),
     }
 
 
