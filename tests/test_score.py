@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from curvet.bundle import default_path
 from curvet.errors import ScoreError, SelectionError
 from curvet.predictor import Predictor
 from curvet.score.engine import open_engine
-from curvet.score.job import Options, _wave, score
+from curvet.score.job import Options, run_tasks, score
 from curvet.score.work import Task, score_batch, write_place
 
 ONE = Options(workers=1)
@@ -366,12 +367,11 @@ def test_a_log_that_ends_its_process_is_one_error_row(tmp_path: Path) -> None:
         for part in (0, 3)
     ]
     bundle = Predictor.load().bundle.name
-    with open_engine(None, 2) as (run, _):
-        results = [
-            one
-            for result in _wave(lambda call, given: run(dies_on_one, given), tasks, bundle, None)
-            for one in result
-        ]
+    results = [
+        one
+        for result in run_tasks(partial(open_engine, None, 2), tasks, bundle, None, dies_on_one)
+        for one in result
+    ]
     rows = {records[0]["run_id"]: records[0] for _, _, records in results if records}
     assert len(rows) == 6
     assert [name for name, row in rows.items() if row["status"] == "error"] == ["2deadly.csv"]

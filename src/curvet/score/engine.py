@@ -6,7 +6,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,8 @@ Run = Callable[[Call, Sequence[tuple[Any, ...]]], Iterator[tuple[int, Any]]]
 """(function, arguments of each call) -> (number of the call, its result), in any order."""
 
 
+Engine = Callable[[], AbstractContextManager[tuple[Run, int]]]
+"""Makes ready whatever does the work; see `open_engine`."""
 _STREAMED: Any = {"return_as": "generator_unordered", "pre_dispatch": "all", "batch_size": 1}
 
 
@@ -64,13 +66,33 @@ def open_engine(engine: str | None, workers: int) -> Iterator[tuple[Run, int]]:
         parallel = stack.enter_context(pool)
 
         def run(call: Call, arguments: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Any]]:
-            yield from parallel(
-                joblib.delayed(_numbered)(number, call, given)
-                for number, given in enumerate(arguments)
-            )
+            calls = (joblib.delayed(_numbered)(n, call, given) for n, given in enumerate(arguments))
+            if pool.return_generator:
+                with _deaf_to_interrupts():  # processes are started here
+                    results = parallel(calls)
+            else:
+                results = parallel(calls)
+            yield from results
 
         stack.enter_context(_quiet_interrupt())
         yield run, max(1, joblib.effective_n_jobs(pool.n_jobs) if engine else workers)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C.
+
+    A terminal sends it to every process, but it is for the one that started the others. They take
+    over what is ignored, so it is, for a moment.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

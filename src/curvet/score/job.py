@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ..archive import Row, find_in
 from ..bundle import load_bundle
-from ..errors import CurvetError, ScoreError
+from ..errors import ScoreError
 from ..readers import ServerRun, Unit
 from ..readers.units import Log
 from ..report.columns import columns
-from .engine import Run, open_engine
+from .engine import Engine, open_engine
 from .outputs import prepare, write
 from .select import Candidate, compile_where, parse_since
 from .state import Met, Pending, State
@@ -208,16 +209,20 @@ def _work(
     if not waiting:
         return
     after = -1
-    with open_engine(options.engine, _workers(options, waiting)) as (run, at_once):
-        while wave := state.pending(after, _WAVE * at_once):
-            after = wave[-1][-1].batch
-            for result in _wave(run, [_task(batch) for batch in wave], bundle, options.bundle):
-                state.keep(result)
-                waiting -= len(result)
-                progress(total - waiting, total)
+    engine = partial(open_engine, options.engine, _workers(options, waiting))
+    with engine() as (_, at_once):
+        pass  # a cluster tells only when asked how many it runs at once
+    folder = None if options.bundle is None else str(options.bundle.absolute())
+    while wave := state.pending(after, _WAVE * at_once):
+        after = wave[-1][-1].batch
+        for result in run_tasks(engine, [_task(batch) for batch in wave], bundle, folder):
+            state.keep(result)
+            waiting -= len(result)
+            progress(total - waiting, total)
 
 
 def _workers(options: Options, waiting: int) -> int:
+    """Return how many processes of this machine are of use."""
     import joblib
 
     batches = -(-waiting // BATCH_LOGS)
@@ -228,39 +233,62 @@ def _task(batch: Sequence[Pending]) -> Task:
     return [(one.id, one.name, one.place, one.digest) for one in batch]
 
 
-def _wave(run: Run, tasks: list[Task], bundle: str, folder: Path | None) -> Iterator[Result]:
+def run_tasks(
+    engine: Engine,
+    tasks: Sequence[Task],
+    bundle: str,
+    folder: str | None,
+    call: Callable[..., Result] = score_batch,
+) -> Iterator[Result]:
     """Run tasks; where a process is ended from outside, find the log that it was about.
 
-    A log that takes too much memory ends the process that reads it. The tasks without an answer
-    are run again log by log, and what ends a process again becomes an error row.
+    A log that takes too much memory ends the process that reads it. The logs without an answer
+    are run again one by one, and what ends a process again, alone, becomes an error row.
+
+    Parameters
+    ----------
+    engine : callable
+        Opens an engine anew: after its processes were ended, the old one is of no use.
+    tasks, bundle, folder
+        See `work.score_batch`.
+    call : callable
+        What is run.
+
+    Yields
+    ------
+    Result
+        In any order; those of one task may come in parts.
     """
-    where = None if folder is None else str(folder.absolute())
-    open_tasks = dict(enumerate(tasks))
-    try:
-        for number, result in run(score_batch, [(task, bundle, where) for task in tasks]):
-            del open_tasks[number]
-            yield result
-    except CurvetError:
-        raise
-    except Exception as error:
-        if not _ended(error):
-            raise
-        for task in open_tasks.values():
-            yield _one_by_one(run, task, bundle, where)
-
-
-def _one_by_one(run: Run, task: Task, bundle: str, where: str | None) -> Result:
-    result: Result = []
-    for log in task:
+    waiting = list(tasks)
+    while waiting:
+        unanswered = dict(enumerate(waiting))
         try:
-            for _, one in run(score_batch, [([log], bundle, where)]):
-                result += one
+            with engine() as (run, at_once):
+                for number, result in run(call, [(task, bundle, folder) for task in waiting]):
+                    del unanswered[number]
+                    yield result
+            return
         except Exception as error:
             if not _ended(error):
                 raise
-            problem = "the process that read it was ended from outside (out of memory?)"
-            result += failed([log], problem)
-    return result
+        waiting = [[log] for task in unanswered.values() for log in task]
+        if all(len(task) == 1 for task in unanswered.values()):
+            # Calls are begun in their order: the culprit is among the first.
+            for suspect in waiting[:at_once]:
+                yield _alone(engine, suspect, bundle, folder, call)
+            waiting = waiting[at_once:]
+
+
+def _alone(
+    engine: Engine, task: Task, bundle: str, folder: str | None, call: Callable[..., Result]
+) -> Result:
+    try:
+        with engine() as (run, _):
+            return [one for _, result in run(call, [(task, bundle, folder)]) for one in result]
+    except Exception as error:
+        if not _ended(error):
+            raise
+    return failed(task, "the process that read it was ended from outside (out of memory?)")
 
 
 def _ended(error: Exception) -> bool:
