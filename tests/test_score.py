@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -348,6 +349,10 @@ def test_a_damaged_state_file_is_told(archive: Path, tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written(archive: Path) -> None:
     with pytest.raises(ScoreError, match=r"/proc/none/s\.csv: its folder cannot be made"):
         score([archive], "/proc/none/s.csv", ONE)
+
+
+# Its workers need not be able to import this file.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def dies_on_one(task: Task, bundle: str, folder: str | None) -> Any:
