@@ -99,16 +99,17 @@ def beside_aeon(found: Mapping[str, Any]) -> Iterator[str]:
     yield "\n## Beside aeon's classifiers\n"
     fitted = max(row.get("fitted_runs", 0) for row in found.values())
     yield (
-        f"`python scripts/bench_aeon.py`: trained on {fitted:,} simulated runs, drawn so that the "
-        "causes occur as the prior says, and scored on the runs of data/real, logged per step. "
+        f"`python scripts/bench_aeon.py`: trained on up to {fitted:,} simulated runs, drawn so "
+        "that the causes occur as the prior says, and scored on the runs of data/real, logged per step. "
         '"curvet, same runs" is the feature classifier alone.\n'
     )
-    yield "| classifier | macro-F1 | top-1 | CPU seconds to fit | for 1,000 answers |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| classifier | trained on | macro-F1 | top-1 | CPU seconds to fit | 1,000 answers |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for name, row in found.items():
         fit, ask = row.get("fit_seconds"), row.get("ask_seconds_per_1000")
         cells = ["" if value is None else f"{value:.3g}" for value in (fit, ask)]
-        yield f"| {name} | {row['macro_f1']:.3f} | {row['top1']:.3f} | {cells[0]} | {cells[1]} |"
+        scores = f"{row['macro_f1']:.3f} | {row['top1']:.3f}"
+        yield f"| {name} | {row.get('fitted_runs', 'all')} | {scores} | {cells[0]} | {cells[1]} |"
 
 
 def main() -> None:
