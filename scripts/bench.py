@@ -109,7 +109,8 @@ def beside_aeon(found: Mapping[str, Any]) -> Iterator[str]:
         fit, ask = row.get("fit_seconds"), row.get("ask_seconds_per_1000")
         cells = ["" if value is None else f"{value:.3g}" for value in (fit, ask)]
         scores = f"{row['macro_f1']:.3f} | {row['top1']:.3f}"
-        yield f"| {name} | {row.get('fitted_runs', 'all')} | {scores} | {cells[0]} | {cells[1]} |"
+        runs = row.get("fitted_runs", "all")
+        yield f"| {name} | {runs} | {scores} | {cells[0]} | {cells[1]} |"
 
 
 def main() -> None:
