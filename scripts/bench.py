@@ -100,8 +100,8 @@ def beside_aeon(found: Mapping[str, Any]) -> Iterator[str]:
     fitted = max(row.get("fitted_runs", 0) for row in found.values())
     yield (
         f"`python scripts/bench_aeon.py`: trained on up to {fitted:,} simulated runs, drawn so "
-        "that the causes occur as the prior says, and scored on the runs of data/real, logged per step. "
-        '"curvet, same runs" is the feature classifier alone.\n'
+        "that the causes occur as the prior says, and scored on the runs of data/real, logged per "
+        'step. "curvet, same runs" is the feature classifier alone.\n'
     )
     yield "| classifier | trained on | macro-F1 | top-1 | CPU seconds to fit | 1,000 answers |"
     yield "| --- | --- | --- | --- | --- | --- |"
