@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from .locations import is_local
+
 
 @contextmanager
 def local_file(path: Path, *, beside: Sequence[str] = ()) -> Iterator[Path]:
@@ -21,7 +23,7 @@ def local_file(path: Path, *, beside: Sequence[str] = ()) -> Iterator[Path]:
         What is added to the name of files that belong to it and are copied with it, where they
         are.
     """
-    if isinstance(path, type(Path())):
+    if is_local(path):
         yield path
     else:
         with copied(path, beside=beside) as copy:

@@ -38,7 +38,9 @@ def prepare(path: Path) -> None:
         ) from error
 
 
-def write(path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[str, Any]]]) -> int:
+def write(
+    path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[str, Any]]]
+) -> None:
     """Write records part by part.
 
     Parameters
@@ -50,23 +52,16 @@ def write(path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[
     parts : iterable of sequence of mappings
         Records; one part at a time is held.
 
-    Returns
-    -------
-    int
-        How many were written.
-
     Raises
     ------
     ScoreError
         The file cannot be written: a full disk, no permission.
     """
     unfinished = path.with_name(f".{path.name}.unfinished")
-    count = 0
     try:
         with _WRITERS[path.suffix.casefold()](unfinished, table) as add:
             for part in parts:
                 add(part)
-                count += len(part)
         unfinished.replace(path)
     except OSError as error:
         raise ScoreError(
@@ -75,7 +70,6 @@ def write(path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return count
 
 
 @contextmanager
@@ -129,4 +123,3 @@ def _text(value: Any) -> Any:
 
 
 _WRITERS = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
-FORMATS = tuple(sorted(_WRITERS))
