@@ -58,7 +58,7 @@ def test_a_spike_is_found_at_its_step(at: int, scale: float) -> None:
 def test_several_spikes_are_counted_and_the_highest_named() -> None:
     loss = falling()
     loss[[40, 41, 90, 150]] += [2, 2, 4, 2]  # the first two are one place
-    found = facts(loss, STEPS)["spike"]
+    found = facts(loss, STEPS)["spikes"]
     assert found.steps == (STEPS[90],)
     assert found.text.endswith("; 3 such places")
 
@@ -67,7 +67,7 @@ def test_a_jump_that_stays_is_no_recovered_spike() -> None:
     loss = falling()
     loss[150:] += 5
     found = facts(loss, STEPS)
-    assert "spike" not in found or "not recovered" in found["spike"].text
+    assert "spike" not in found or found["spike"].values["recovery"] == "not_recovered"
     assert {"risen", "left_course"} <= set(found)
 
 
@@ -92,7 +92,7 @@ def test_the_first_nan_is_found_at_its_step(bad: float, word: str, at: int) -> N
         found = facts(loss, STEPS)["first_nonfinite"]
     else:
         loss[at + 1 :] = 1.0
-        found = facts(loss, STEPS)["first_nonfinite"]
+        found = facts(loss, STEPS)["some_nonfinite"]
     assert found.steps == (STEPS[at],)
     rest = "and stays so" if at else "(1 of 200 points)"
     assert found.text == f"training loss turns {word} at {STEPS[at]:g} {rest}"
@@ -101,14 +101,14 @@ def test_the_first_nan_is_found_at_its_step(bad: float, word: str, at: int) -> N
 def test_nan_here_and_there() -> None:
     loss = falling()
     loss[[30, 60, 199]] = np.nan
-    found = facts(loss, STEPS)["first_nonfinite"]
+    found = facts(loss, STEPS)["some_nonfinite"]
     assert found.steps == (STEPS[30],)
     assert found.text.endswith("(3 of 200 points)")
 
 
 def test_nan_in_validation() -> None:
     val = Curve.of("val", [1.0, np.nan, 0.5, np.inf], [10, 20, 30, 40])
-    assert facts(falling(), val=val)["first_nonfinite"].text == (
+    assert facts(falling(), val=val)["some_nonfinite"].text == (
         "validation loss turns NaN at 20 (2 of 4 points)"
     )
 
@@ -121,7 +121,7 @@ def test_the_turn_of_the_validation_loss(best: int) -> None:
     assert found.steps == (100 * best + 100, 2000)
     rise = np.mean(value[-2:]) - 1
     assert found.text == (
-        f"validation loss is best at {100 * best + 100} (1), ends {rise:.0%} higher"
+        f"validation loss is best at {100 * best + 100} (1), ends {100 * rise:.0f} % higher"
     )
 
 
@@ -202,7 +202,7 @@ def test_negative_losses() -> None:
     assert found["spike"].steps == (STEPS[100],)
     val = Curve.of("val", [-1.0, -3.0, -2.9, -2.0, -1.5], [1, 2, 3, 4, 5])
     assert facts(loss, val=val)["validation_rises"].steps == (2, 5)
-    assert facts(loss, val=val)["validation_rises"].text.endswith("ends 50% higher")
+    assert facts(loss, val=val)["validation_rises"].text.endswith("ends 50 % higher")
 
 
 def test_the_order_is_fixed() -> None:

@@ -49,8 +49,10 @@ DIAGNOSIS = Diagnosis(
     likely=("lr_too_high", "exploding_gradients"),
     reason="",
     evidence=(
-        Evidence("first_nonfinite", "the training loss is NaN from step 1200 on", (1200.0,)),
-        Evidence("spikes", "3 spikes, the highest 5.1 times the noise", (300.0, 900.0)),
+        Evidence(
+            "first_nonfinite", {"series": "training", "value": "nan", "step": 1200.0}, (1200.0,)
+        ),
+        Evidence("still_falling", {"share": 0.25}, (300.0, 900.0)),
     ),
     channels=("loss", "val", "grad_norm"),
     n_points=400,

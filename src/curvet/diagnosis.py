@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from .texts import say
 
 TOO_EARLY = "too early to tell"
 """How the reason of a diagnosis without a cause begins, and what stands in for its title."""
@@ -17,17 +19,54 @@ class Evidence:
     Parameters
     ----------
     kind : str
-        A stable key such as ``"first_nonfinite"``.
-    text : str
-        The fact in words, with its numbers.
+        A stable key such as ``"first_nonfinite"``; its words are ``evidence.<kind>`` in the
+        catalogues of `texts`.
+    values : mapping of name to float or str
+        The numbers of the fact; a string is a key of the ``words`` of the catalogues.
     steps : tuple of float
         Where it lies, on the run's own step axis: one step, or first and last; none for a fact
         about the whole run.
+    speaks : "for", "against" or ""
+        Whether it speaks for the cause that the diagnosis names.
     """
 
     kind: str
-    text: str
+    values: Mapping[str, float | str]
     steps: tuple[float, ...] = ()
+    speaks: Literal["for", "against", ""] = ""
+
+    @property
+    def text(self) -> str:
+        """The fact in words, with its numbers."""
+        return say(f"evidence.{self.kind}", **_worded(self.values))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One cheap experiment that separates causes which look alike.
+
+    Parameters
+    ----------
+    key : str
+        Its words are ``checks.<key>`` in the catalogues of `texts`.
+    separates : tuple of str
+        Keys of the causes that its outcome tells apart.
+    values : mapping of name to float or str
+        What it needs to know of the run, such as a step.
+    """
+
+    key: str
+    separates: tuple[str, ...]
+    values: Mapping[str, float | str]
+
+    @property
+    def text(self) -> str:
+        """What to do, and which outcome speaks for which cause."""
+        return say(f"checks.{self.key}", **_worded(self.values))
+
+
+def _worded(values: Mapping[str, float | str]) -> dict[str, float | str]:
+    return {k: say(f"words.{v}") if isinstance(v, str) else v for k, v in values.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +93,18 @@ class Diagnosis:
         Points of training loss.
     bundle : str
         Which trained predictor says so.
+    coverage : float
+        Share of runs whose `likely` holds the true cause.
+    novelty : float or None
+        How far the run is from all that the predictor was trained on: the share of known runs
+        that are nearer, 0 to 1. None when no answer was tried.
+    prior : str
+        Which prior over the causes the probabilities assume: "default", "uniform", the name of
+        a file, or "archive" if it was estimated from the runs of an archive.
+    limits : tuple of Evidence
+        What the log cannot show, because of how it was sampled, smoothed or filtered.
+    checks : tuple of Check
+        The experiments that separate the likely causes, the most telling first.
     """
 
     run_id: str
@@ -66,6 +117,11 @@ class Diagnosis:
     channels: tuple[str, ...]
     n_points: int
     bundle: str
+    coverage: float = 0.9
+    novelty: float | None = None
+    prior: str = "default"
+    limits: tuple[Evidence, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def probability(self) -> float | None:
@@ -83,12 +139,21 @@ class Diagnosis:
             "reason": self.reason,
             "probabilities": dict(self.probabilities),
             "evidence": [
-                {"kind": fact.kind, "text": fact.text, "steps": list(fact.steps)}
+                {
+                    "kind": fact.kind,
+                    "text": fact.text,
+                    "values": dict(fact.values),
+                    "steps": list(fact.steps),
+                    "speaks": fact.speaks,
+                }
                 for fact in self.evidence
             ],
             "channels": list(self.channels),
             "n_points": self.n_points,
             "bundle": self.bundle,
+            "coverage": self.coverage,
+            "novelty": self.novelty,
+            "prior": self.prior,
         }
 
     def __str__(self) -> str:

@@ -43,11 +43,16 @@ def _nonfinite(channels: Channels) -> Iterator[Evidence]:
         bad = np.flatnonzero(~np.isfinite(curve.value))
         if len(bad) == 0:
             continue
-        kind = "NaN" if np.isnan(curve.value[bad[0]]) else "infinite"
         step = float(curve.step[bad[0]])
+        found: dict[str, float | str] = {
+            "series": name,
+            "value": "nan" if np.isnan(curve.value[bad[0]]) else "infinite",
+            "step": step,
+            "count": len(bad),
+            "total": len(curve),
+        }
         stays = len(bad) == len(curve) - bad[0]
-        rest = "and stays so" if stays else f"({len(bad)} of {len(curve)} points)"
-        yield Evidence("first_nonfinite", f"{name} loss turns {kind} at {step:g} {rest}", (step,))
+        yield Evidence("first_nonfinite" if stays else "some_nonfinite", found, (step,))
 
 
 def _course(loss: Curve) -> Iterator[Evidence]:
@@ -59,22 +64,21 @@ def _course(loss: Curve) -> Iterator[Evidence]:
     low = int(value.argmin())
     last = float(step[-1])
     if abs(end - start) <= 0.03 * max(abs(start), 1e-12):
-        yield Evidence("flat", f"training loss ends where it began: {start:.4g} to {end:.4g}")
+        yield Evidence("flat", {"start": start, "end": end})
     elif end > start:
-        yield Evidence("risen", f"training loss rose from {start:.4g} to {end:.4g}")
+        yield Evidence("risen", {"start": start, "end": end})
     else:
-        yield Evidence("fallen", f"training loss fell from {start:.4g} to {end:.4g}")
+        yield Evidence("fallen", {"start": start, "end": end})
         half = value[len(value) // 2 :]
         late = float(median(half[: max(1, len(half) // 5)])) - end
         share = late / max(start - end, 1e-12)
         if share > 0.1:
-            text = f"still falling: {share:.0%} of the whole drop came in the last half"
-            yield Evidence("still_falling", text, (float(step[len(value) // 2]), last))
+            half_way = float(step[len(value) // 2])
+            yield Evidence("still_falling", {"share": share}, (half_way, last))
     if end > 1.5 * abs(float(value[low])) + 1e-12 and low < 0.8 * len(value):
-        text = (
-            f"training loss was lowest at {step[low]:g} ({value[low]:.4g}), then rose to {end:.4g}"
-        )
-        yield Evidence("left_course", text, (float(step[low]), last))
+        since = float(step[low])
+        found = {"step": since, "least": float(value[low]), "end": end}
+        yield Evidence("left_course", found, (since, last))
 
 
 def _spikes(loss: Curve) -> Iterator[Evidence]:
@@ -95,12 +99,14 @@ def _spikes(loss: Curve) -> Iterator[Evidence]:
     groups = 1 + int((np.diff(high) > max(2, len(value) // 50)).sum())
     after = value[top + 1 :]
     recovered = bool((after <= level[top] + limit / 2).any())
-    text = (
-        f"spike at {step[top]:g}: {value[top]:.4g} over a level of {level[top]:.4g}, "
-        + ("recovered" if recovered else "not recovered")
-        + (f"; {groups} such places" if groups > 1 else "")
-    )
-    yield Evidence("spike", text, (float(step[top]),))
+    found: dict[str, float | str] = {
+        "step": float(step[top]),
+        "value": float(value[top]),
+        "level": float(level[top]),
+        "recovery": "recovered" if recovered else "not_recovered",
+        "count": groups,
+    }
+    yield Evidence("spikes" if groups > 1 else "spike", found, (float(step[top]),))
 
 
 def _gradients(channels: Channels) -> Iterator[Evidence]:
@@ -112,10 +118,11 @@ def _gradients(channels: Channels) -> Iterator[Evidence]:
         return
     usual, top = float(median(value)), int(value.argmax())
     if value[top] > 20 * max(usual, 1e-12):
-        text = f"gradient norm reaches {value[top]:.3g} at {step[top]:g}, usually {usual:.3g}"
-        yield Evidence("gradient_burst", text, (float(step[top]),))
+        at = float(step[top])
+        found = {"value": float(value[top]), "step": at, "usual": usual}
+        yield Evidence("gradient_burst", found, (at,))
     elif usual < 1e-4:
-        yield Evidence("tiny_gradients", f"gradient norm is tiny: {usual:.2g} in the median")
+        yield Evidence("tiny_gradients", {"usual": usual})
 
 
 def _validation(channels: Channels) -> Iterator[Evidence]:
@@ -127,23 +134,20 @@ def _validation(channels: Channels) -> Iterator[Evidence]:
     best, end = int(value.argmin()), float(np.mean(value[-max(1, len(value) // 10) :]))
     rise = (end - float(value[best])) / max(abs(float(value[best])), 1e-12)
     if rise > 0.03 and best < 0.9 * len(value):
-        text = (
-            f"validation loss is best at {step[best]:g} ({value[best]:.4g}), ends {rise:.0%} higher"
-        )
-        yield Evidence("validation_rises", text, (float(step[best]), float(step[-1])))
+        at = float(step[best])
+        found = {"step": at, "least": float(value[best]), "rise": rise}
+        yield Evidence("validation_rises", found, (at, float(step[-1])))
     train = channels.loss.value[np.isfinite(channels.loss.value)]
     if len(train):
         last = float(np.mean(train[-max(1, len(train) // 10) :]))
-        text = f"at the end: training {last:.4g}, validation {end:.4g}"
-        yield Evidence("gap", text)
+        yield Evidence("gap", {"training": last, "validation": end})
 
 
 def _resumes(loss: Curve) -> Iterator[Evidence]:
     back = np.flatnonzero(np.diff(loss.step) < 0)
     if len(back):
         first = float(loss.step[back[0] + 1])
-        text = f"the step goes back {len(back)} times, first to {first:g}: resumed, or several runs"
-        yield Evidence("step_goes_back", text, (first,))
+        yield Evidence("step_goes_back", {"count": len(back), "step": first}, (first,))
 
 
 def _finite(curve: Curve) -> tuple[Array, Array]:
