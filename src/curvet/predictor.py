@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .bundle import Bundle, load_bundle
 from .classifiers import Inputs, predict_raw
 from .coerce import to_run
-from .diagnosis import TOO_EARLY, Diagnosis
+from .diagnosis import Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
+from .prior import estimate_prior, parse_prior, reweigh
 from .roles import Channels, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
+from .texts import say
+
+Array = NDArray[np.float64]
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
@@ -37,14 +41,42 @@ class Predictor:
     ----------
     bundle : Bundle
         See `bundle.load_bundle`.
+    prior : array of shape (cause,) or None
+        How common each cause is; None: as the bundle was trained, or, with the name "archive",
+        as the runs of an archive say (see `under_own_prior`).
+    prior_name : str
+        What was asked for.
+    coverage : float
+        Share of runs whose `likely` shall hold the true cause.
     """
 
     bundle: Bundle
+    prior: Array | None = None
+    prior_name: str = "default"
+    coverage: float = 0.9
 
     @classmethod
-    def load(cls, bundle: Path | None = None) -> Predictor:
-        """Load a bundle from its folder; the shipped one when left out."""
-        return cls(load_bundle(bundle))
+    def load(
+        cls, bundle: Path | None = None, prior: str = "default", coverage: float = 0.9
+    ) -> Predictor:
+        """Load a bundle from its folder; the shipped one when left out.
+
+        Parameters
+        ----------
+        bundle : Path, optional
+            The folder.
+        prior : str
+            See `prior.ACCEPTED`.
+        coverage : float
+            0.5 to 0.99.
+
+        Raises
+        ------
+        BundleError, PriorError
+            Of no use.
+        """
+        loaded = load_bundle(bundle)
+        return cls(loaded, parse_prior(prior, loaded.causes, loaded.prior), prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
         """Diagnose one run; see `diagnose_many`."""
@@ -61,8 +93,9 @@ class Predictor:
         Returns
         -------
         list of Diagnosis
-            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points has
-            no cause, but a reason.
+            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points, one
+            whose conformal set is long, and one that is unlike all that the bundle knows have no
+            cause, but a reason.
 
         Raises
         ------
@@ -75,49 +108,111 @@ class Predictor:
         ready = [i for i, c in enumerate(channels) if _too_short(c) == ""]
         answers: dict[int, Diagnosis] = {}
         if ready:
-            probabilities = self.probabilities(
-                make_inputs(standardise_many([channels[i] for i in ready]))
-            )
-            sets = self.bundle.calibration.likely(probabilities)
-            for i, p, inside in zip(ready, probabilities, sets, strict=True):
-                answers[i] = self._answer(runs[i], channels[i], p, inside)
+            inputs = make_inputs(standardise_many([channels[i] for i in ready]))
+            probabilities = self.probabilities(inputs)
+            novelty = self.bundle.novelty.rank(inputs.table)
+            for i, p, far in zip(ready, probabilities, novelty.tolist(), strict=True):
+                measured = replace(self._measured(runs[i], channels[i]), novelty=far)
+                answers[i] = self.settle(measured, p)
         return [answers.get(i) or self._too_early(run, channels[i]) for i, run in enumerate(runs)]
 
-    def probabilities(self, inputs: Inputs) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
         raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
-        return self.bundle.calibration.combine(raw)
+        p = self.bundle.calibration.combine(raw)
+        return p if self.prior is None else reweigh(p, self._trained_prior, self.prior)
 
-    def _answer(self, run: Run, channels: Channels, p: ArrayLike, inside: ArrayLike) -> Diagnosis:
-        probabilities = np.asarray(p, np.float64)
+    def settle(self, measured: Diagnosis, probabilities: Array) -> Diagnosis:
+        """Give a diagnosis its cause, or a reason for none, and all that follows from it.
+
+        Parameters
+        ----------
+        measured : Diagnosis
+            With evidence and novelty.
+        probabilities : array of shape (cause,)
+            Calibrated, in the order of the bundle.
+        """
         order = np.argsort(-probabilities, kind="stable")
         causes = self.bundle.causes
-        return Diagnosis(
-            run.id,
-            run.source,
-            {causes[k]: float(probabilities[k]) for k in order},
-            causes[order[0]],
-            tuple(causes[k] for k in order if np.asarray(inside)[k]),
-            "",
-            measure(channels),
-            _found(channels),
-            len(channels.loss),
-            self.bundle.name,
+        inside = self.bundle.calibration.likely(probabilities[None], self.coverage)[0]
+        likely = tuple(causes[k] for k in order if inside[k])
+        reason = doubt(len(likely), len(causes), measured.novelty)
+        return replace(
+            measured,
+            probabilities={causes[k]: float(probabilities[k]) for k in order},
+            cause=None if reason else causes[order[0]],
+            likely=likely,
+            reason=reason,
         )
 
-    def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
+    def under_own_prior(self, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+        """Answer again under the prior that the answers of an archive's runs show.
+
+        Parameters
+        ----------
+        diagnoses : sequence of Diagnosis
+            Of one archive, all from this predictor.
+
+        Returns
+        -------
+        list of Diagnosis
+            In the same order; see `prior.estimate_prior`.
+        """
+        causes, old = self.bundle.causes, self._trained_prior
+        asked = [d for d in diagnoses if d.probabilities]
+        p = np.array([[d.probabilities[key] for key in causes] for d in asked])
+        p = p.reshape(len(asked), len(causes))
+        settled = map(self.settle, asked, reweigh(p, old, estimate_prior(p, old)))
+        return [next(settled) if d.probabilities else d for d in diagnoses]
+
+    @property
+    def _trained_prior(self) -> Array:
+        return np.array([self.bundle.prior[key] for key in self.bundle.causes])
+
+    def _measured(self, run: Run, channels: Channels) -> Diagnosis:
+        """Make a diagnosis that has no answer yet."""
         return Diagnosis(
             run.id,
             run.source,
             {},
             None,
             (),
-            _too_short(channels),
+            "",
             measure(channels),
             _found(channels),
             len(channels.loss),
             self.bundle.name,
+            self.coverage,
+            None,
+            self.prior_name,
         )
+
+    def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
+        return replace(self._measured(run, channels), reason=_too_short(channels))
+
+
+UNLIKE = 0.99
+"""Share of known runs that are nearer from which a run is unlike all that is known."""
+
+LONGEST = 0.25
+"""Share of all causes that a conformal set may hold and still be an answer."""
+
+
+def doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
+    """Say why an answer is none; "" if it is one.
+
+    Parameters
+    ----------
+    n_likely, n_causes : int
+        Causes in the conformal set, and all causes.
+    novelty : float or None
+        Share of known runs that are nearer.
+    """
+    if novelty is not None and novelty > UNLIKE:
+        return say("reasons.unlike", share=novelty)
+    if n_likely > LONGEST * n_causes:
+        return say("reasons.undecided", count=n_likely)
+    return ""
 
 
 def predict_cause(
@@ -127,6 +222,8 @@ def predict_cause(
     grad_norm: ArrayLike | None = None,
     lr: ArrayLike | None = None,
     bundle: Predictor | str | os.PathLike[str] | None = None,
+    prior: str = "default",
+    coverage: float = 0.9,
 ) -> Diagnosis:
     """Say why a training run went wrong.
 
@@ -140,6 +237,11 @@ def predict_cause(
         learning rate. They win over those of the same role in `curve`.
     bundle : Predictor or path, optional
         Another predictor than the one that ships with curvet.
+    prior : str
+        How common each cause is where the run comes from: "default" (as trained: healthy is by
+        far the commonest), "uniform", "healthy=0.8", or a JSON file of shares.
+    coverage : float
+        Share of runs whose `likely` shall hold the true cause, 0.5 to 0.99.
 
     Returns
     -------
@@ -157,18 +259,18 @@ def predict_cause(
     >>> predict_cause(loss).probabilities["healthy"] < 0.5
     True
     """
-    predictor = bundle if isinstance(bundle, Predictor) else _predictor(bundle)
+    predictor = bundle if isinstance(bundle, Predictor) else _predictor(bundle, prior, coverage)
     return predictor.diagnose(to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
 
 
-_loaded: dict[Path | None, Predictor] = {}
+_loaded: dict[tuple[Path | None, str, float], Predictor] = {}
 
 
-def _predictor(bundle: str | os.PathLike[str] | None) -> Predictor:
+def _predictor(bundle: str | os.PathLike[str] | None, prior: str, coverage: float) -> Predictor:
     """Load each bundle once in a process."""
-    key = None if bundle is None else Path(bundle).resolve()
+    key = (None if bundle is None else Path(bundle).resolve(), prior, coverage)
     if key not in _loaded:
-        _loaded[key] = Predictor.load(key)
+        _loaded[key] = Predictor.load(*key)
     return _loaded[key]
 
 
@@ -188,8 +290,7 @@ def _too_short(channels: Channels) -> str:
     diverged = n < len(channels.loss) and len(channels.loss) >= MIN_POINTS
     if n >= MIN_POINTS or (diverged and n >= 1):
         return ""
-    points = "point" if n == 1 else "points"
-    return f"{TOO_EARLY}: {n} {points} of training loss, at least {MIN_POINTS} are needed"
+    return say("reasons.too_short", count=n, least=MIN_POINTS)
 
 
 def _found(channels: Channels) -> tuple[str, ...]:
