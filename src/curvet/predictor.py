@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,15 @@ def make_inputs(runs: Sequence[Standardised]) -> Inputs:
     """Put standardised runs into the form that the classifiers see."""
     images = [run.image for run in runs]
     return Inputs(extract_features(runs), np.stack(images))
+
+
+class Verdict(NamedTuple):
+    """What follows from the probabilities of one run; see `Diagnosis`."""
+
+    probabilities: Mapping[str, float]
+    cause: str | None
+    likely: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,40 +119,46 @@ class Predictor:
         if ready:
             inputs = make_inputs(standardise_many([channels[i] for i in ready]))
             probabilities = self.probabilities(inputs)
-            novelty = self.bundle.novelty.rank(inputs.table)
-            for i, p, far in zip(ready, probabilities, novelty.tolist(), strict=True):
+            novelty = self.bundle.novelty.rank(inputs.table).tolist()
+            verdicts = self.judge(probabilities, novelty)
+            for i, verdict, far in zip(ready, verdicts, novelty, strict=True):
                 measured = replace(self._measured(runs[i], channels[i]), novelty=far)
-                answers[i] = self.settle(measured, p)
+                answers[i] = _settled(measured, verdict)
         return [answers.get(i) or self._too_early(run, channels[i]) for i, run in enumerate(runs)]
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
         raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
         p = self.bundle.calibration.combine(raw)
-        return p if self.prior is None else reweigh(p, self._trained_prior, self.prior)
+        return p if self.prior is None else reweigh(p, self.trained_prior, self.prior)
 
-    def settle(self, measured: Diagnosis, probabilities: Array) -> Diagnosis:
-        """Give a diagnosis its cause, or a reason for none, and all that follows from it.
+    def judge(self, probabilities: Array, novelty: Sequence[float | None]) -> list[Verdict]:
+        """Say what follows from probabilities: a cause, or a reason for none.
 
         Parameters
         ----------
-        measured : Diagnosis
-            With evidence and novelty.
-        probabilities : array of shape (cause,)
+        probabilities : array of shape (run, cause)
             Calibrated, in the order of the bundle.
+        novelty : sequence of float or None
+            Of each run: share of known runs that are nearer to the others.
         """
-        order = np.argsort(-probabilities, kind="stable")
         causes = self.bundle.causes
-        inside = self.bundle.calibration.likely(probabilities[None], self.coverage)[0]
-        likely = tuple(causes[k] for k in order if inside[k])
-        reason = doubt(len(likely), len(causes), measured.novelty)
-        return replace(
-            measured,
-            probabilities={causes[k]: float(probabilities[k]) for k in order},
-            cause=None if reason else causes[order[0]],
-            likely=likely,
-            reason=reason,
-        )
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        inside = self.bundle.calibration.likely(probabilities, self.coverage)
+        verdicts = []
+        for p, ranked, likely, far in zip(
+            probabilities.tolist(), order.tolist(), inside.tolist(), novelty, strict=True
+        ):
+            reason = _doubt(sum(likely), len(causes), far)
+            verdicts.append(
+                Verdict(
+                    {causes[k]: p[k] for k in ranked},
+                    None if reason else causes[ranked[0]],
+                    tuple(causes[k] for k in ranked if likely[k]),
+                    reason,
+                )
+            )
+        return verdicts
 
     def under_own_prior(self, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
         """Answer again under the prior that the answers of an archive's runs show.
@@ -158,15 +173,17 @@ class Predictor:
         list of Diagnosis
             In the same order; see `prior.estimate_prior`.
         """
-        causes, old = self.bundle.causes, self._trained_prior
+        causes, old = self.bundle.causes, self.trained_prior
         asked = [d for d in diagnoses if d.probabilities]
         p = np.array([[d.probabilities[key] for key in causes] for d in asked])
         p = p.reshape(len(asked), len(causes))
-        settled = map(self.settle, asked, reweigh(p, old, estimate_prior(p, old)))
-        return [next(settled) if d.probabilities else d for d in diagnoses]
+        answers = reweigh(p, old, estimate_prior(p, old))
+        verdicts = iter(self.judge(answers, [d.novelty for d in asked]))
+        return [_settled(d, next(verdicts)) if d.probabilities else d for d in diagnoses]
 
     @property
-    def _trained_prior(self) -> Array:
+    def trained_prior(self) -> Array:
+        """How common each cause is in the answers of the bundle itself, (cause,)."""
         return np.array([self.bundle.prior[key] for key in self.bundle.causes])
 
     def _measured(self, run: Run, channels: Channels) -> Diagnosis:
@@ -198,21 +215,18 @@ LONGEST = 0.25
 """Share of all causes that a conformal set may hold and still be an answer."""
 
 
-def doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
-    """Say why an answer is none; "" if it is one.
-
-    Parameters
-    ----------
-    n_likely, n_causes : int
-        Causes in the conformal set, and all causes.
-    novelty : float or None
-        Share of known runs that are nearer.
-    """
+def _doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
+    """Say why an answer is none; "" if it is one."""
     if novelty is not None and novelty > UNLIKE:
         return say("reasons.unlike", share=novelty)
     if n_likely > LONGEST * n_causes:
         return say("reasons.undecided", count=n_likely)
     return ""
+
+
+def _settled(measured: Diagnosis, verdict: Verdict) -> Diagnosis:
+    """Give a diagnosis its verdict, and what follows from that."""
+    return replace(measured, **verdict._asdict())
 
 
 def predict_cause(
