@@ -33,6 +33,7 @@ ORDER = [
     "calibrate",
     "diagnosis",
     "evidence",
+    "limits",
     "bundle",
     "predictor",
     "labelled",

@@ -51,6 +51,7 @@ CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
 HELPERS = {  # they read no format
     "base",
     "describe",
+    "habits",
     "layout",
     "line_patterns",
     "local",

@@ -51,7 +51,7 @@ def to_run(curve: Any, **channels: ArrayLike | None) -> Run:
             kept[tag] = _series(tag, given[tag])
         elif old is not None:
             kept[tag] = Curve(tag, old.step, old.value)
-    return Run(run.id, run.source, kept, run.format)
+    return Run(run.id, run.source, kept, run.format, run.logging)
 
 
 def _columns(table: Any) -> dict[str, Curve]:

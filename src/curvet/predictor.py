@@ -18,6 +18,7 @@ from .diagnosis import TOO_EARLY, Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
+from .limits import limits_of
 from .roles import Channels, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
@@ -92,17 +93,19 @@ class Predictor:
         probabilities = np.asarray(p, np.float64)
         order = np.argsort(-probabilities, kind="stable")
         causes = self.bundle.causes
+        likely = tuple(causes[k] for k in order if np.asarray(inside)[k])
         return Diagnosis(
             run.id,
             run.source,
             {causes[k]: float(probabilities[k]) for k in order},
             causes[order[0]],
-            tuple(causes[k] for k in order if np.asarray(inside)[k]),
+            likely,
             "",
             measure(channels),
             _found(channels),
             len(channels.loss),
             self.bundle.name,
+            limits=limits_of(run, channels, likely),
         )
 
     def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
@@ -117,6 +120,7 @@ class Predictor:
             _found(channels),
             len(channels.loss),
             self.bundle.name,
+            limits=limits_of(run, channels),
         )
 
 

@@ -27,6 +27,7 @@ import numpy as np
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import unknown
 from .layout import ACCEPTED, Layout, find_layout, is_number, split_cells
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
 from .text import (
@@ -373,5 +374,6 @@ READER = Reader(
     accepts="tables with a header (.csv, .tsv, or text with equal columns)",
     matches=_matches,
     read=_read,
+    logging=unknown("a table does not say which tool wrote it"),
     unit=_unit,
 )
