@@ -59,7 +59,7 @@ BY_TOOL = {  # what the log of each case hides because of the tool that wrote it
     "text_log/hand_megatron": ("means", "dropped_nonfinite", "nonfinite_beside_norm"),
     "text_log/hand_nanogpt": (),
     "text_log/hand_paddledetection": ("median",),
-    "text_log/hand_pytorch_mnist": ("between_steps",),
+    "text_log/hand_pytorch_mnist": (),  # counts samples
     "text_log/hand_pytorch_tutorial": (),
     "text_log/hand_tqdm": ("between_steps",),
     "text_log/huggingface": ("means", "replaced_nonfinite"),
@@ -85,6 +85,7 @@ BY_CHANNELS = {
     "hides_in_few_points",
     "hides_in_joined_runs",
     "hides_in_rounding",
+    "hides_in_constant_loss",
 }
 FALL = 0.3 + np.exp(-np.arange(40) / 10) + 1e-7 * np.sin(np.arange(40.0) ** 2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import CurveError
 from .roles import assign
@@ -58,9 +58,12 @@ def _columns(table: Any) -> dict[str, Curve]:
     """Read a mapping or a DataFrame: a column a channel, one of them perhaps the steps."""
     from .readers.rows import step_rank
 
-    columns = {str(name): table[name] for name in table}
+    names = [str(name) for name in getattr(table, "columns", table)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CurveError(f"run: several columns are called {twice[0]!r}; rename all but one")
+    columns = {str(name): table[name] for name in getattr(table, "columns", table)}
     ranked = sorted((rank, name) for name in columns if (rank := step_rank(name)) is not None)
-    step = _series(ranked[0][1], columns[ranked[0][1]]).value if ranked else None
+    step = _steps(ranked[0][1], columns[ranked[0][1]]) if ranked else None
     curves: dict[str, Curve] = {}
     for name, values in columns.items():
         if step_rank(name) is not None:
@@ -99,14 +102,23 @@ def _without_gaps(curves: dict[str, Curve]) -> dict[str, Curve]:
     return out
 
 
+def _steps(name: str, values: Any) -> NDArray[np.float64]:
+    """Return the steps; dates count in milliseconds."""
+    if np.asarray(values).dtype.kind == "M":
+        values = np.asarray(values).astype("datetime64[ms]").astype(np.float64)
+    return _series(name, values).value
+
+
 def _series(tag: str, values: Any) -> Curve:
     if isinstance(values, Curve):
         return Curve(tag, values.step, values.value)
-    if hasattr(values, "to_numpy"):  # a pandas Series: its index counts the steps
-        index = values.index
-        numeric = getattr(index, "is_unique", False) and index.dtype.kind in "iuf"
-        return Curve.of(tag, values.to_numpy(), index.to_numpy() if numeric else None)
-    return Curve.of(tag, values)
+    if not hasattr(values, "to_numpy"):
+        return Curve.of(tag, values)
+    if not hasattr(values, "index"):  # of another library than pandas
+        return Curve.of(tag, values.to_numpy())
+    index = values.index  # of a pandas Series: it counts the steps
+    numeric = getattr(index, "is_unique", False) and index.dtype.kind in "iuf"
+    return Curve.of(tag, values.to_numpy(), index.to_numpy() if numeric else None)
 
 
 def _only_run(path: Path | str) -> Run:

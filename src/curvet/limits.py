@@ -27,6 +27,7 @@ HIDES: Mapping[str, tuple[str, ...]] = {
     "hides_dropped_nonfinite": _DIVERGING,
     "hides_nonfinite_as_zero": _DIVERGING,
     "hides_nonfinite_beside_norm": _DIVERGING,
+    "hides_nan_or_unlogged": _DIVERGING,
     "hides_without_validation": ("overfitting", "train_val_leak", "train_val_mismatch"),
     "hides_without_gradient_norm": (
         "exploding_gradients",
@@ -36,6 +37,14 @@ HIDES: Mapping[str, tuple[str, ...]] = {
     ),
     "hides_in_few_points": (*_SHORT, "unshuffled_data", "noisy_labels"),
     "hides_in_joined_runs": ("resume_state_lost", "lr_too_high", "bad_data_batch"),
+    "hides_in_constant_loss": (
+        "exploding_gradients",
+        "vanishing_gradients",
+        "unnormalised_inputs",
+        "lr_too_high",
+        "lr_too_low",
+        "wrong_loss",
+    ),
     "hides_in_rounding": (
         "lr_too_low",
         "vanishing_gradients",
@@ -48,6 +57,9 @@ HIDES: Mapping[str, tuple[str, ...]] = {
 
 FEW_POINTS = 20
 """Points of training loss below which noise and short events cannot be judged."""
+
+_FARTHEST = 10_000
+"""Steps between two points above which a log counts samples, tokens or milliseconds."""
 
 _DIGITS = 5
 """Decimals from which on rounding hides nothing that matters."""
@@ -102,12 +114,13 @@ def _averaged(logging: Logging, channels: Channels) -> Iterator[Evidence]:
 
 
 def _interval(curve: Curve) -> float | None:
-    """Return the usual distance of two points, None where the steps are no whole numbers."""
+    """Return the usual distance of two points, None where it does not count updates."""
     step = curve.step[np.isfinite(curve.step)]
     if len(step) < 3 or not np.array_equal(step, np.round(step)):
-        return None
+        return None  # fractions of an epoch, seconds
     ways = np.diff(step)
-    return float(np.median(ways[ways > 0])) if (ways > 0).any() else None
+    usual = float(np.median(ways[ways > 0])) if (ways > 0).any() else None
+    return usual if usual is not None and usual <= _FARTHEST else None
 
 
 def _evaluated_together(channels: Channels) -> bool:
@@ -118,8 +131,9 @@ def _evaluated_together(channels: Channels) -> bool:
 
 def _nonfinite(logging: Logging, channels: Channels) -> Iterator[Evidence]:
     loss, norm = channels.loss, channels.grad_norm
-    if not np.isfinite(loss.value).all():
-        return  # this log keeps them
+    if not np.isfinite(loss.value).all():  # this log keeps them
+        yield from _beside_validation(channels)
+        return
     if logging.nonfinite in ("replaced", "dropped"):
         yield Evidence(f"hides_{logging.nonfinite}_nonfinite", {})
     zero = np.flatnonzero(loss.value == 0.0)
@@ -130,6 +144,19 @@ def _nonfinite(logging: Logging, channels: Channels) -> Iterator[Evidence]:
         step = float(norm.step[np.isnan(norm.value)][0])
         count = int(np.isnan(norm.value).sum())
         yield Evidence("hides_nonfinite_beside_norm", {"count": count, "step": step}, (step,))
+
+
+def _beside_validation(channels: Channels) -> Iterator[Evidence]:
+    """Doubt NaN to the end where the validation loss stays finite: tables are filled up with it."""
+    loss, val = channels.loss, channels.val
+    last = int(np.flatnonzero(np.isfinite(loss.value))[-1])
+    if val is None or last == len(loss) - 1 or not np.isnan(loss.value[last + 1 :]).all():
+        return
+    after = np.isfinite(val.value[val.step > loss.step[last]])
+    if len(after) > 1 and after.all():
+        step = float(loss.step[last + 1])
+        count = len(loss) - 1 - last
+        yield Evidence("hides_nan_or_unlogged", {"count": count, "step": step}, (step,))
 
 
 def _far_from_zero(loss: Curve, place: int) -> bool:
@@ -153,6 +180,8 @@ def _points(loss: Curve) -> Iterator[Evidence]:
     if len(back := np.flatnonzero(loss.step[1:] < loss.step[:-1])):
         step = float(loss.step[back[0] + 1])
         yield Evidence("hides_in_joined_runs", {"count": len(back), "step": step}, (step,))
+    if len(value) == len(loss) > 2 and value.min() == value.max():
+        yield Evidence("hides_in_constant_loss", {"count": len(value), "value": value[0]})
     repeats = value[1:] == value[:-1]
     if len(repeats) > 1 and repeats.mean() > 0.3 and (digits := _decimals(value)) is not None:
         yield Evidence("hides_in_rounding", {"digits": digits, "resolution": 10.0**-digits})

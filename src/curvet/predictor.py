@@ -19,9 +19,10 @@ from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
 from .limits import limits_of
-from .roles import Channels, assign
+from .roles import Channels, accuracy_in, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
+from .texts import say
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
@@ -62,8 +63,8 @@ class Predictor:
         Returns
         -------
         list of Diagnosis
-            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points has
-            no cause, but a reason.
+            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points, or
+            with an accuracy in place of the loss, has no cause, but a reason.
 
         Raises
         ------
@@ -73,7 +74,7 @@ class Predictor:
             A training loss without a single finite value.
         """
         channels = [_usable(assign(run), run) for run in runs]
-        ready = [i for i, c in enumerate(channels) if _too_short(c) == ""]
+        ready = [i for i, c in enumerate(channels) if _no_answer(c) == ""]
         answers: dict[int, Diagnosis] = {}
         if ready:
             probabilities = self.probabilities(
@@ -115,7 +116,7 @@ class Predictor:
             {},
             None,
             (),
-            _too_short(channels),
+            _no_answer(channels),
             measure(channels),
             _found(channels),
             len(channels.loss),
@@ -186,12 +187,13 @@ def _usable(channels: Channels, run: Run) -> Channels:
     return channels
 
 
-def _too_short(channels: Channels) -> str:
-    """Say why a run has too few points for an answer; "" if it has enough."""
+def _no_answer(channels: Channels) -> str:
+    """Say why a run allows no answer: too few points, or no loss at all; "" if it does."""
     n = int(np.isfinite(channels.loss.value).sum())
     diverged = n < len(channels.loss) and len(channels.loss) >= MIN_POINTS
     if n >= MIN_POINTS or (diverged and n >= 1):
-        return ""
+        accuracy = accuracy_in(channels.loss)
+        return "" if accuracy is None else say("reasons.accuracy", **accuracy)
     points = "point" if n == 1 else "points"
     return f"{TOO_EARLY}: {n} {points} of training loss, at least {MIN_POINTS} are needed"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,10 +125,29 @@ class Run:
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
-        array = np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        # numpy would turn truth values, dates and complex numbers into numbers that mean nothing.
+        if array.dtype.kind not in "bcmMV" and values is not None:
+            array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor that requires grad, too
-        raise CurveError(f"{name}: expected numbers, but found {values!r:.60}") from error
+        raise _no_numbers(name, values) from error
+    if array.dtype != np.float64:
+        raise _no_numbers(name, values)
     if array.ndim != 1:
-        raise CurveError(f"{name}: expected one dimension, but found shape {array.shape}")
+        raise CurveError(
+            f"{name}: expected one dimension, but found shape {array.shape}; "
+            "pass a list or array with one number a step"
+        )
     return array
+
+
+def _no_numbers(name: str, values: Any) -> CurveError:
+    kind = type(values).__name__
+    found = f"{values!r:.60}" if isinstance(values, (list, tuple, str, dict, type(None))) else kind
+    found += f" of {values.dtype}" if hasattr(values, "dtype") else ""
+    first = values[0] if isinstance(values, (list, tuple)) and values else values
+    remedy = "tensor.detach()" if hasattr(first, "detach") else "one number a step, NaN for a gap"
+    return CurveError(f"{name}: expected numbers, but found {found}; pass {remedy}")

@@ -123,7 +123,7 @@ def read_table(path: Path) -> Iterator[Run]:
     except csv.Error as error:
         raise ReadError(path, f"a table that cannot be parsed ({error})", ACCEPTED) from error
     texts = _text_columns(path, table)
-    found: dict[str, Mapping[str, Curve]] = {}
+    runs: dict[str, Mapping[str, Curve]] = {}
     if not table.short:
         for rows in table.runs.values():
             rows.nan_for_blank_tails()
@@ -139,12 +139,14 @@ def read_table(path: Path) -> Iterator[Run]:
             }
             parts = [name] * many_runs + [str(block)] * many_blocks
             parts += [str(place)] * (len(stacked) > 1)
-            found |= _chart_runs(curves) if not parts else {".".join(parts): curves}
-    if not any(found.values()):
+            runs |= _chart_runs(curves) if not parts else {".".join(parts): curves}
+    if not any(runs.values()):
+        words = [f"{name}: {found.first!r:.40}" for name, found in table.words.items()]
+        content = _some(words or layout.header)
         raise UnknownFormatError(
-            path, f"a table without any column of numbers ({_some(layout.header)})", ACCEPTED
+            path, f"a table without any column of numbers ({content})", ACCEPTED
         )
-    for run_id, curves in found.items():
+    for run_id, curves in runs.items():
         if curves:
             yield Run(run_id, str(path), _export_tag(path, curves))
 
