@@ -187,8 +187,10 @@ def test_a_clock_is_no_step_but_rows_keep_their_order(
 
 
 def test_steps_may_be_dates_or_a_clock(tmp_path: Path) -> None:
-    for steps in (DATES, pd.DatetimeIndex(DATES)):
-        found = predict_cause(pd.DataFrame({"step": steps, "loss": LOSS}))
+    zoned = pd.DatetimeIndex(DATES, tz="Asia/Shanghai")
+    tables = [pd.DataFrame({"step": steps, "loss": LOSS}) for steps in (DATES, zoned)]
+    for table_ in (*tables, {"step": DATES, "loss": LOSS}):
+        found = predict_cause(table_)
         assert found.n_points == N
         assert not {"hides_between_steps", "step_goes_back"} & kinds(found)
     assert same(predict_cause(pd.Series(LOSS, index=pd.DatetimeIndex(DATES))))
@@ -374,6 +376,7 @@ def test_whole_numbers() -> None:
         (np.array(DATES, dtype="datetime64[s]"), r"numbers, but found ndarray of datetime64\[s\]"),
         (np.ones(8, dtype="timedelta64[s]"), r"numbers, but found ndarray of timedelta64\[s\]"),
         (np.zeros(8, dtype=[("loss", float)]), "numbers, but found ndarray of "),
+        ([10**400] * 8, r"numbers, but found \[1000"),
         ((number for number in LOSS), "numbers, but found generator; pass one number a step"),
         ({1.0, 2.0}, "numbers, but found set; pass one number a step"),
         (None, "numbers, but found None; pass one number a step"),

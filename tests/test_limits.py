@@ -10,7 +10,8 @@ import pytest
 from curvet import predict_cause
 from curvet.causes import CAUSES
 from curvet.limits import HIDES, limits_of
-from curvet.readers import READERS, SERVERS, Reader, Server, read
+from curvet.readers import READERS, SERVERS, Reader, Server, read, wandb
+from curvet.readers.habits import HUGGING_FACE, LIGHTNING, logging_of
 from curvet.roles import assign
 from curvet.run import UNKNOWN, Curve, Logging, Run
 from curvet.texts import catalogue
@@ -141,9 +142,6 @@ def test_hugging_face_is_known_in_any_tracker() -> None:
     (run,) = read(ARCHIVES / "trainer_state/huggingface/out")
     curves = {f"train/{tag}": curve for tag, curve in run.curves.items() if "eval" not in tag}
     curves["train/epoch"] = Curve.of("train/epoch", [1.0, 2.0])
-    from curvet.readers import wandb
-    from curvet.readers.habits import HUGGING_FACE, logging_of
-
     assert logging_of(Run("a", "", curves), wandb.READER) == HUGGING_FACE
     assert logging_of(Run("a", "", {}), wandb.READER) == wandb.READER.logging
 
@@ -167,6 +165,15 @@ def test_the_name_of_a_series_may_say_that_it_is_a_mean() -> None:
     assert kinds(run)[0] == "hides_epoch_means"
 
 
+def test_a_log_every_k_steps_may_still_be_one_an_epoch() -> None:
+    steps = 391 * np.arange(1, 41) - 1
+    rare = run_of(FALL, step=steps, logging=LIGHTNING)
+    assert kinds(rare)[0] == "hides_between_points"
+    curves = {**rare.curves, "val_loss": Curve.of("val_loss", FALL, steps)}
+    run = Run("a", "", curves, logging=LIGHTNING)
+    assert kinds(run)[0] == "hides_between_evaluations"
+
+
 def test_only_a_loss_that_looks_finite_may_hide_nan() -> None:
     for nonfinite in ("replaced", "dropped"):
         logging = Logging("a tool", nonfinite=nonfinite)  # type: ignore[arg-type]
@@ -184,6 +191,7 @@ def test_signs_of_a_loss_that_was_nan() -> None:
     )
     assert (fact.steps, fact.values) == ((10.0,), {"count": 2, "step": 10.0})
     assert "exactly 0 at 2 points, first at 10" in fact.text
+    assert "hides_nonfinite_as_zero" in kinds(run_of([2.1, *[0.0] * 20]))
     fitted = np.maximum(1 - np.arange(40) / 30, 0.0)
     assert "hides_nonfinite_as_zero" not in kinds(run_of(fitted))
     assert "hides_nonfinite_as_zero" not in kinds(run_of([0.0] * 40))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,10 @@ def _without_gaps(curves: dict[str, Curve]) -> dict[str, Curve]:
 
 def _steps(name: str, values: Any) -> NDArray[np.float64]:
     """Return the steps; dates count in milliseconds."""
-    if np.asarray(values).dtype.kind == "M":
-        values = np.asarray(values).astype("datetime64[ms]").astype(np.float64)
+    if getattr(getattr(values, "dtype", None), "kind", "") == "M":  # of numpy or pandas
+        return np.asarray(values, "datetime64[ms]").astype(np.float64)
+    if isinstance(values, list) and all(isinstance(cell, datetime) for cell in values):
+        return np.array([1000.0 * cell.timestamp() for cell in values])
     return _series(name, values).value
 
 

@@ -105,12 +105,13 @@ def _averaged(logging: Logging, channels: Channels) -> Iterator[Evidence]:
         yield Evidence("hides_means", {})
     elif logging.smoothing == "mean" and between["interval"] > 1:
         yield Evidence("hides_interval_means", between)
-    elif logging.smoothing == "none" and logging.interval == "steps" and between["interval"] > 1:
-        yield Evidence("hides_between_points", between)
-    elif logging.smoothing == "unknown" and _evaluated_together(channels):
+    elif logging.smoothing == "mean" or logging.interval == "step":
+        return
+    elif _evaluated_together(channels):
         yield Evidence("hides_between_evaluations", {"count": len(loss)})
-    elif logging.smoothing == "unknown" and between["interval"] > 1:
-        yield Evidence("hides_between_steps", between)
+    elif between["interval"] > 1:
+        alone = logging.smoothing == "none"
+        yield Evidence("hides_between_points" if alone else "hides_between_steps", between)
 
 
 def _interval(curve: Curve) -> float | None:
@@ -161,9 +162,12 @@ def _beside_validation(channels: Channels) -> Iterator[Evidence]:
 
 def _far_from_zero(loss: Curve, place: int) -> bool:
     """Tell whether a loss of 0 comes out of the blue: no fit gets there in one step."""
-    others = np.abs(loss.value[:place] if place else loss.value)
-    usual = float(np.median(np.abs(loss.value[loss.value != 0]))) if loss.value.any() else 0.0
-    return len(others) > 0 and float(others[-1] if place else usual) > 0.1 * usual > 0
+    others = np.abs(loss.value[loss.value != 0.0])
+    if len(others) == 0:
+        return False
+    usual = float(np.median(others))
+    before = abs(float(loss.value[place - 1])) if place else usual
+    return before > 0.1 * usual
 
 
 def _missing(channels: Channels) -> Iterator[Evidence]:
@@ -181,7 +185,7 @@ def _points(loss: Curve) -> Iterator[Evidence]:
         step = float(loss.step[back[0] + 1])
         yield Evidence("hides_in_joined_runs", {"count": len(back), "step": step}, (step,))
     if len(value) == len(loss) > 2 and value.min() == value.max():
-        yield Evidence("hides_in_constant_loss", {"count": len(value), "value": value[0]})
+        yield Evidence("hides_in_constant_loss", {"count": len(value), "value": float(value[0])})
     repeats = value[1:] == value[:-1]
     if len(repeats) > 1 and repeats.mean() > 0.3 and (digits := _decimals(value)) is not None:
         yield Evidence("hides_in_rounding", {"digits": digits, "resolution": 10.0**-digits})

@@ -111,7 +111,7 @@ def assign(run: Run) -> Channels:
     Returns
     -------
     Channels
-        With the curves as they are in the run; losses whose rows stand in no order are sorted.
+        With the curves as they are in the run; rows that stand in no order are sorted.
 
     Raises
     ------
@@ -141,12 +141,9 @@ def assign(run: Run) -> Channels:
     else:
         best = _only_series(run, curves, val)
     validation = _validation([(curve, loss) for curve, loss in val if curve is not best], parts)
-    return Channels(
-        loss=_in_order(best),
-        val=None if validation is None else _in_order(validation),
-        grad_norm=_least(curves, _grad_norm_order),
-        lr=_least(curves, _lr_order),
-    )
+    others = (validation, _least(curves, _grad_norm_order), _least(curves, _lr_order))
+    ordered = (None if curve is None else _in_order(curve) for curve in others)
+    return Channels(_in_order(best), *ordered)
 
 
 def accuracy_in(curve: Curve) -> dict[str, float] | None:
@@ -172,7 +169,9 @@ def accuracy_in(curve: Curve) -> dict[str, float] | None:
     {'start': 0.1, 'end': 0.86, 'most': 1.0}
     """
     value = curve.value
-    if len(value) < 5 or not np.isfinite(value).all() or value.min() < 0 or value.max() > 100:
+    if len(value) < 5 or not value[-1] > value[0] or not np.isfinite(value).all():
+        return None
+    if value.min() < 0 or value.max() > 100:
         return None
     most = 1.0 if value.max() <= 1 else 100.0
     start, end = float(value[0]), float(np.median(value[-max(1, len(value) // 10) :]))

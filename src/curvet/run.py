@@ -132,7 +132,7 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
         # numpy would turn truth values, dates and complex numbers into numbers that mean nothing.
         if array.dtype.kind not in "bcmMV" and values is not None:
             array = array.astype(np.float64, copy=False)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor that requires grad, too
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # of tensors, too
         raise _no_numbers(name, values) from error
     if array.dtype != np.float64:
         raise _no_numbers(name, values)
