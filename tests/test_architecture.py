@@ -34,6 +34,7 @@ ORDER = [
     "calibrate",
     "diagnosis",
     "evidence",
+    "limits",
     "novelty",
     "bundle",
     "predictor",

@@ -18,8 +18,9 @@ from .diagnosis import Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
+from .limits import limits_of
 from .prior import estimate_prior, parse_prior, reweigh
-from .roles import Channels, assign
+from .roles import Channels, accuracy_in, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
 from .texts import say
@@ -103,8 +104,8 @@ class Predictor:
         -------
         list of Diagnosis
             In the same order. A run with fewer than `standardise.MIN_POINTS` finite points, one
-            whose conformal set is long, and one that is unlike all that the bundle knows have no
-            cause, but a reason.
+            with an accuracy in place of the loss, one whose conformal set is long, and one that
+            is unlike all that the bundle knows have no cause, but a reason.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class Predictor:
             A training loss without a single finite value.
         """
         channels = [_usable(assign(run), run) for run in runs]
-        ready = [i for i, c in enumerate(channels) if _too_short(c) == ""]
+        ready = [i for i, c in enumerate(channels) if _no_answer(c) == ""]
         answers: dict[int, Diagnosis] = {}
         if ready:
             inputs = make_inputs(standardise_many([channels[i] for i in ready]))
@@ -122,9 +123,10 @@ class Predictor:
             novelty = self.bundle.novelty.rank(inputs.table).tolist()
             verdicts = self.judge(probabilities, novelty)
             for i, verdict, far in zip(ready, verdicts, novelty, strict=True):
-                measured = replace(self._measured(runs[i], channels[i]), novelty=far)
-                answers[i] = _settled(measured, verdict)
-        return [answers.get(i) or self._too_early(run, channels[i]) for i, run in enumerate(runs)]
+                measured = self._measured(runs[i], channels[i])
+                limits = limits_of(runs[i], channels[i], verdict.likely)
+                answers[i] = _settled(replace(measured, novelty=far, limits=limits), verdict)
+        return [answers.get(i) or self._unasked(run, channels[i]) for i, run in enumerate(runs)]
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
@@ -204,11 +206,12 @@ class Predictor:
             self.prior_name,
         )
 
-    def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
-        return replace(self._measured(run, channels), reason=_too_short(channels))
+    def _unasked(self, run: Run, channels: Channels) -> Diagnosis:
+        measured = self._measured(run, channels)
+        return replace(measured, reason=_no_answer(channels), limits=limits_of(run, channels))
 
 
-UNLIKE = 0.99
+UNLIKE = 0.97
 """Share of known runs that are nearer from which a run is unlike all that is known."""
 
 LONGEST = 0.25
@@ -298,12 +301,13 @@ def _usable(channels: Channels, run: Run) -> Channels:
     return channels
 
 
-def _too_short(channels: Channels) -> str:
-    """Say why a run has too few points for an answer; "" if it has enough."""
+def _no_answer(channels: Channels) -> str:
+    """Say why a run allows no answer: too few points, or no loss at all; "" if it does."""
     n = int(np.isfinite(channels.loss.value).sum())
     diverged = n < len(channels.loss) and len(channels.loss) >= MIN_POINTS
     if n >= MIN_POINTS or (diverged and n >= 1):
-        return ""
+        accuracy = accuracy_in(channels.loss)
+        return "" if accuracy is None else say("reasons.accuracy", **accuracy)
     return say("reasons.too_short", count=n, least=MIN_POINTS)
 
 
