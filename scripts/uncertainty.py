@@ -71,7 +71,7 @@ def odd_curves(seed: int = 0) -> Iterator[tuple[str, list[Channels]]]:
         return np.clip(rise + rng.normal(0, 0.01, len(t)), 0, 1)
 
     def square(t: Array) -> Array:
-        return 1 + 2.0 * (np.sin(2 * np.pi * rng.uniform(2, 8) * t) > 0)
+        return 1.0 + 2.0 * (np.sin(2 * np.pi * rng.uniform(2, 8) * t) > 0)
 
     def saw(t: Array) -> Array:
         return 1 + (rng.uniform(2, 10) * t) % 1
@@ -139,10 +139,11 @@ def on_held_out_causes(fit: Labelled, held: Labelled, n_runs: int) -> dict[str, 
         others = held.y != cause
         raw = predict_raw([model], asked, [KEYS[place] for place in places])
         y = np.searchsorted(places, calibrating.y)
-        weights, temperature = fit_combination([raw[0][others]], y, calibrating.weight)
-        p = Calibration(weights, temperature, ()).combine(raw)
+        prior = np.bincount(y, calibrating.weight, len(places)) / calibrating.weight.sum()
+        fitted = fit_combination([raw[0][others]], y, calibrating.weight, prior)
+        p = Calibration(*fitted, tuple(prior), ()).combine(raw)
         thresholds = conformal_thresholds(p[others], y, calibrating.weight)
-        likely = Calibration(weights, temperature, thresholds).likely(p, COVERAGE)
+        likely = Calibration(*fitted, tuple(prior), thresholds).likely(p, COVERAGE)
         rank = fit_novelty(inputs.table, asked.table[others], 0).rank(asked.table)
         out[key] = {
             "held out": _doubts(rank[~others], likely[~others]) | _sureness(p[~others]),
@@ -336,7 +337,7 @@ def main() -> None:
     seed = predictor.bundle.manifest["seed"]
     fit, held, test = split(load_labelled(args.corpus, workers=args.workers), seed)
     test = test.part(~test.both)
-    old = np.array([predictor.bundle.prior[key] for key in KEYS])
+    old = predictor.trained_prior
     asked = {"simulated": (drop_channels(test.inputs, np.random.default_rng(0)), test.y)}
     asked |= {f"real, {group}": runs for group, runs in real_runs().items()}
     answers = {}

@@ -25,7 +25,8 @@ from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import standardise
 
-CALIBRATION = Calibration((0.3, 0.2, 0.5), 1.7, tuple(np.linspace(0.5, 0.01, len(COVERAGES))))
+THRESHOLDS = tuple(np.linspace(0.5, 0.01, len(COVERAGES)))
+CALIBRATION = Calibration((0.3, 0.2, 0.5), 1.7, tuple(PRIOR.values()), THRESHOLDS)
 FILES = ["tabular.npz", "mlp.safetensors", "cnn.safetensors", "novelty.npz"]
 MADE = {"seed": 3, "prior": PRIOR, "scores": {"top1": 0.5}}
 

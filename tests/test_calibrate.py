@@ -18,6 +18,7 @@ from curvet.calibrate import (
 from . import naive
 
 Array = NDArray[np.float64]
+UNIFORM = (0.2,) * 5
 
 
 def softmax(scores: Array) -> Array:
@@ -37,10 +38,10 @@ def made_up(n: int, seed: int, n_causes: int = 5) -> tuple[Array, NDArray[np.int
 def test_the_temperature_undoes_a_known_fault(fault: float) -> None:
     p, y = made_up(20_000, 0)
     wrong = softmax(np.log(p) * fault)  # too sure of itself where the fault is above 1
-    weights, temperature = fit_combination([wrong], y, np.ones(len(y)))
+    weights, temperature = fit_combination([wrong], y, np.ones(len(y)), UNIFORM)
     assert weights == (1.0,)
     assert temperature == pytest.approx(fault, rel=0.03)
-    mended = Calibration(weights, temperature, ()).combine([wrong])
+    mended = Calibration(weights, temperature, UNIFORM, ()).combine([wrong])
     np.testing.assert_allclose(mended, p, atol=0.02)
     assert expected_calibration_error(mended, y, np.ones(len(y))) < 0.015
     if fault != 1:
@@ -52,10 +53,10 @@ def test_the_better_classifier_weighs_more() -> None:
     noise = softmax(np.random.default_rng(2).standard_normal(p.shape))
     weight = np.ones(len(y))
     for raw, good in (([p, noise], 0), ([noise, p], 1)):
-        weights, temperature = fit_combination(raw, y, weight)
+        weights, temperature = fit_combination(raw, y, weight, UNIFORM)
         assert sum(weights) == pytest.approx(1)
         assert weights[good] > 0.95
-        found = Calibration(weights, temperature, ()).combine(raw)
+        found = Calibration(weights, temperature, UNIFORM, ()).combine(raw)
         assert log_loss(found, y, weight) <= log_loss(p, y, weight) + 1e-3
 
 
@@ -65,9 +66,12 @@ def test_two_views_of_one_run_are_better_than_either() -> None:
     true = np.eye(4)[y]
     raw = [softmax(2 * true + rng.standard_normal(true.shape)) for _ in range(2)]
     weight = np.ones(len(y))
-    both = log_loss(Calibration(*fit_combination(raw, y, weight), ()).combine(raw), y, weight)
+    fitted = Calibration(*fit_combination(raw, y, weight, UNIFORM[:4]), UNIFORM[:4], ())
+    both = log_loss(fitted.combine(raw), y, weight)
     for p in raw:
-        one = Calibration(*fit_combination([p], y, weight), ()).combine([p])
+        one = Calibration(*fit_combination([p], y, weight, UNIFORM[:4]), UNIFORM[:4], ()).combine(
+            [p]
+        )
         assert both < log_loss(one, y, weight) - 0.05
 
 
@@ -75,24 +79,36 @@ def test_runs_of_no_weight_do_not_count() -> None:
     p, y = made_up(3000, 4)
     weight = (np.arange(3000) < 1500).astype(float)
     spoilt = np.where(weight == 1, y, 0)
-    whole = fit_combination([p], spoilt, weight)
-    half = fit_combination([p[:1500]], y[:1500], np.ones(1500))
+    whole = fit_combination([p], spoilt, weight, UNIFORM)
+    half = fit_combination([p[:1500]], y[:1500], np.ones(1500), UNIFORM)
     assert whole[1] == pytest.approx(half[1], rel=1e-2)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_tempering_equals_its_twin(temperature: float) -> None:
     p, _ = made_up(50, 5)
-    found = Calibration((1.0,), temperature, ()).combine([p])
+    found = Calibration((1.0,), temperature, UNIFORM, ()).combine([p])
     np.testing.assert_allclose(found, naive.temper(p, temperature), rtol=1e-9)
-    mean = Calibration((0.5, 0.5), temperature, ()).combine([p, p])
+    mean = Calibration((0.5, 0.5), temperature, UNIFORM, ()).combine([p, p])
     np.testing.assert_allclose(mean, found, rtol=1e-9)
+
+
+def test_the_less_is_known_the_nearer_to_the_prior() -> None:
+    p, _ = made_up(50, 14)
+    prior = (0.6, 0.2, 0.1, 0.08, 0.02)
+    nothing = np.tile(prior, (3, 1))  # what a classifier says that has learnt no more
+    for temperature in (0.5, 1.0, 3.0):
+        found = Calibration((1.0,), temperature, prior, ()).combine([nothing])
+        np.testing.assert_allclose(found, nothing)
+    unsure = Calibration((1.0,), 1e6, prior, ()).combine([p])
+    np.testing.assert_allclose(unsure, np.tile(prior, (50, 1)), rtol=1e-3)
+    np.testing.assert_allclose(Calibration((1.0,), 1.0, prior, ()).combine([p]), p)
 
 
 def test_combining_keeps_rows_apart_and_survives_zeros() -> None:
     p, _ = made_up(20, 6)
     q = np.eye(5)[np.arange(20) % 5]  # sure of itself, probability 0 for all else
-    fitted = Calibration((0.7, 0.3), 1.3, ())
+    fitted = Calibration((0.7, 0.3), 1.3, UNIFORM, ())
     together = fitted.combine([p, q])
     assert np.isfinite(together).all()
     np.testing.assert_allclose(together.sum(1), 1)
@@ -138,7 +154,7 @@ def test_sets_hold_the_true_cause_as_often_as_they_say(coverage: float, wrong: b
     p = softmax(np.log(p) * 2.5) if wrong else p
     held, fresh = slice(0, 6000), slice(6000, None)
     thresholds = conformal_thresholds(p[held], y[held], np.ones(6000))
-    likely = Calibration((1.0,), 1.0, thresholds).likely(p[fresh], coverage)
+    likely = Calibration((1.0,), 1.0, UNIFORM, thresholds).likely(p[fresh], coverage)
     covered = likely[np.arange(6000), y[fresh]].mean()
     # A set holds at least the first cause, so that coverage can only be above.
     first = (p[fresh].argmax(1) == y[fresh]).mean()
@@ -151,7 +167,7 @@ def test_coverage_holds_on_average_for_small_sets() -> None:
     for seed in range(300):
         p, y = made_up(60, 100 + seed)
         thresholds = conformal_thresholds(p[:30], y[:30], np.ones(30))
-        likely = Calibration((1.0,), 1.0, thresholds).likely(p[30:], 0.9)
+        likely = Calibration((1.0,), 1.0, UNIFORM, thresholds).likely(p[30:], 0.9)
         rates.append(likely[np.arange(30), y[30:]].mean())
     assert np.mean(rates) >= 0.89
 
@@ -171,7 +187,7 @@ def test_more_coverage_asks_for_longer_sets() -> None:
     thresholds = conformal_thresholds(p, y, np.ones(len(y)))
     assert len(thresholds) == len(COVERAGES)
     assert list(thresholds) == sorted(thresholds, reverse=True)
-    fitted = Calibration((1.0,), 1.0, thresholds)
+    fitted = Calibration((1.0,), 1.0, UNIFORM, thresholds)
     sizes = [fitted.likely(p, coverage).sum() for coverage in (0.5, 0.7, 0.905, 0.99)]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[-1]
@@ -181,13 +197,13 @@ def test_too_few_runs_leave_no_cause_out() -> None:
     p, y = made_up(5, 13)
     thresholds = conformal_thresholds(p, y, np.ones(5))
     assert thresholds[-1] == 0.0
-    assert Calibration((1.0,), 1.0, thresholds).likely(p, 0.9).all()
+    assert Calibration((1.0,), 1.0, UNIFORM, thresholds).likely(p, 0.9).all()
 
 
 @pytest.mark.parametrize("coverage", [0.0, 0.49, 1.0, 90])
 def test_a_coverage_that_cannot_be_given_is_refused(coverage: float) -> None:
     p, _ = made_up(5, 13)
-    fitted = Calibration((1.0,), 1.0, (0.1,) * len(COVERAGES))
+    fitted = Calibration((1.0,), 1.0, UNIFORM, (0.1,) * len(COVERAGES))
     with pytest.raises(ValueError, match=f"within 0.5 and 0.99, got {coverage}"):
         fitted.likely(p, coverage)
 
@@ -196,7 +212,7 @@ def test_a_coverage_that_cannot_be_given_is_refused(coverage: float) -> None:
 def test_sets_are_never_empty(quantile: float) -> None:
     p, _ = made_up(100, 12)
     p[0] = 0.2  # all alike
-    likely = Calibration((1.0,), 1.0, (quantile,) * len(COVERAGES)).likely(p)
+    likely = Calibration((1.0,), 1.0, UNIFORM, (quantile,) * len(COVERAGES)).likely(p)
     assert likely.dtype == bool
     assert likely.any(1).all()
     assert likely[np.arange(100), p.argmax(1)].all()

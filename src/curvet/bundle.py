@@ -40,8 +40,6 @@ class Bundle:
         How their answers become one.
     novelty : Novelty
         How far a run is from those trained on.
-    prior : mapping of cause key to float
-        How common each cause is in its answers.
     manifest : mapping
         All that `manifest.json` says.
     """
@@ -51,7 +49,6 @@ class Bundle:
     classifiers: Sequence[Classifier]
     calibration: Calibration
     novelty: Novelty
-    prior: Mapping[str, float]
     manifest: Mapping[str, Any]
 
 
@@ -85,7 +82,7 @@ def save_bundle(
     novelty : Novelty
         Fitted.
     made : mapping
-        How it was made: command, corpus, seed, prior, scores.
+        How it was made: command, corpus, seed, scores.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
@@ -148,10 +145,12 @@ def load_bundle(folder: Path | None = None) -> Bundle:
     try:
         fitted = manifest["calibration"]
         calibration = Calibration(
-            tuple(fitted["weights"]), fitted["temperature"], tuple(fitted["thresholds"])
+            tuple(fitted["weights"]),
+            fitted["temperature"],
+            tuple(fitted["prior"]),
+            tuple(fitted["thresholds"]),
         )
         novelty = Novelty.load(folder)
-        prior = {key: float(manifest["prior"][key]) for key in manifest["causes"]}
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(
             f"{folder}: manifest.json or novelty.npz is damaged ({error!r})"
@@ -163,7 +162,6 @@ def load_bundle(folder: Path | None = None) -> Bundle:
         classifiers,
         calibration,
         novelty,
-        prior,
         manifest,
     )
 
@@ -181,7 +179,7 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
             f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
             "train it again, or use the version of curvet that made it"
         )
-    needed = {"causes", "classifiers", "calibration", "prior", "features", "channels", "files"}
+    needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}
     if missing := sorted(needed - set(manifest)):
         raise BundleError(f"{folder}: manifest.json is damaged: no {', '.join(missing)}")
     features, channels = tuple(manifest["features"]), tuple(manifest["channels"])

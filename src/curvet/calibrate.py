@@ -26,8 +26,12 @@ class Calibration:
     weights : tuple of float
         Exponent of each classifier in the weighted geometric mean, sum 1.
     temperature : float
-        Divides the log-probabilities of the mean (Guo et al., On Calibration of Modern Neural
-        Networks, ICML 2017).
+        Divides the evidence, the log-probabilities of the mean over those of the prior (Guo et
+        al., On Calibration of Modern Neural Networks, ICML 2017, for a prior that is not
+        uniform): the less is known, the nearer the answer is to the prior. Towards a uniform
+        answer, rare causes would become more probable the less is known.
+    prior : tuple of float
+        How common each cause is, sum 1.
     thresholds : tuple of float
         Least probability of a cause in the conformal set, for each of `COVERAGES`, from runs not
         used for the others (Sadinle et al., Least Ambiguous Set-Valued Classifiers, JASA 2019).
@@ -35,11 +39,12 @@ class Calibration:
 
     weights: tuple[float, ...]
     temperature: float
+    prior: tuple[float, ...]
     thresholds: tuple[float, ...]
 
     def combine(self, raw: Sequence[Array]) -> Array:
         """Combine and calibrate; each array and the result have shape (run, cause)."""
-        return _combine(raw, np.array(self.weights), self.temperature)
+        return _combine(raw, np.array(self.weights), self.temperature, np.array(self.prior))
 
     def likely(self, probabilities: Array, coverage: float = 0.9) -> NDArray[np.bool_]:
         """Choose the conformal set of each run, (run, cause); never empty.
@@ -65,9 +70,10 @@ class Calibration:
         return np.asarray(inside)
 
 
-def _combine(raw: Sequence[Array], weights: Array, temperature: float) -> Array:
+def _combine(raw: Sequence[Array], weights: Array, temperature: float, prior: Array) -> Array:
     mean = sum(w * np.log(np.maximum(p, 1e-9)) for w, p in zip(weights, raw, strict=True))
-    scaled = np.asarray(mean) / temperature
+    usual = np.log(prior)
+    scaled = usual + (np.asarray(mean) - usual) / temperature
     scaled = np.exp(scaled - scaled.max(1, keepdims=True))
     return np.asarray(scaled / scaled.sum(1, keepdims=True))
 
@@ -79,7 +85,7 @@ def log_loss(probabilities: Array, y: NDArray[np.int64], weight: Array) -> float
 
 
 def fit_combination(
-    raw: Sequence[Array], y: NDArray[np.int64], weight: Array
+    raw: Sequence[Array], y: NDArray[np.int64], weight: Array, prior: Sequence[float]
 ) -> tuple[tuple[float, ...], float]:
     """Find the weights and the temperature of least log-loss.
 
@@ -91,15 +97,19 @@ def fit_combination(
         True causes.
     weight : array of shape (run,)
         How much each run counts.
+    prior : sequence of float
+        See `Calibration`.
     """
     from scipy.optimize import minimize
+
+    usual = np.array(prior)
 
     def unpack(v: Array) -> tuple[Array, float]:
         odds = np.exp(np.append(v[1:], 0.0))
         return odds / odds.sum(), float(np.exp(v[0]))
 
     best = minimize(
-        lambda v: log_loss(_combine(raw, *unpack(v)), y, weight),
+        lambda v: log_loss(_combine(raw, *unpack(v), usual), y, weight),
         np.zeros(len(raw)),
         method="Nelder-Mead",
         options={"xatol": 1e-3, "fatol": 1e-6},

@@ -86,7 +86,9 @@ class Predictor:
             Of no use.
         """
         loaded = load_bundle(bundle)
-        return cls(loaded, parse_prior(prior, loaded.causes, loaded.prior), prior, coverage)
+        return cls(
+            loaded, parse_prior(prior, loaded.causes, loaded.calibration.prior), prior, coverage
+        )
 
     def diagnose(self, run: Run) -> Diagnosis:
         """Diagnose one run; see `diagnose_many`."""
@@ -186,7 +188,7 @@ class Predictor:
     @property
     def trained_prior(self) -> Array:
         """How common each cause is in the answers of the bundle itself, (cause,)."""
-        return np.array([self.bundle.prior[key] for key in self.bundle.causes])
+        return np.array(self.bundle.calibration.prior)
 
     def _measured(self, run: Run, channels: Channels) -> Diagnosis:
         """Make a diagnosis that has no answer yet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ ACCEPTED = (
 )
 
 
-def parse_prior(text: str, causes: Sequence[str], default: Mapping[str, float]) -> Array | None:
+def parse_prior(text: str, causes: Sequence[str], default: Sequence[float]) -> Array | None:
     """Read how common each cause is.
 
     Parameters
@@ -58,8 +58,8 @@ def parse_prior(text: str, causes: Sequence[str], default: Mapping[str, float]) 
         See `ACCEPTED`.
     causes : sequence of str
         Keys, in the order of the answer.
-    default : mapping of key to share
-        What the bundle was trained under.
+    default : sequence of float
+        What the bundle was trained under, in the same order.
 
     Returns
     -------
@@ -73,10 +73,10 @@ def parse_prior(text: str, causes: Sequence[str], default: Mapping[str, float]) 
 
     Examples
     --------
-    >>> parse_prior("healthy=0.8", ["healthy", "a", "b"], {"healthy": 0.5, "a": 0.4, "b": 0.1})
+    >>> parse_prior("healthy=0.8", ["healthy", "a", "b"], [0.5, 0.4, 0.1])
     array([0.8 , 0.16, 0.04])
     """
-    usual = np.array([default[key] for key in causes], float)
+    usual = np.array(default, float)
     if text == ARCHIVE:
         return None
     if text == "default":
@@ -150,25 +150,39 @@ def estimate_prior(probabilities: Array, old: Array) -> Array:
     """Estimate how common each cause is among runs from their answers alone.
 
     Expectation maximisation of Saerens, Latinne & Decaestecker, Adjusting the Outputs of a
-    Classifier to New a Priori Probabilities, Neural Computation 14 (2002). `old` counts as
-    `PSEUDO_RUNS` runs besides, so that a few runs do not move it far.
+    Classifier to New a Priori Probabilities, Neural Computation 14 (2002), in two stages: the
+    share of healthy runs, then the shares of the faults among the rest. All twenty at once are
+    ill-posed where causes look alike and real runs differ from simulated ones: then a rare fault
+    takes over the runs of a common one. So `old` counts as `PSEUDO_RUNS` runs, and among the
+    faults one more for each faulty run.
 
     Parameters
     ----------
     probabilities : array of shape (run, cause)
         Calibrated under `old`; none are needed.
     old : array of shape (cause,)
-        The prior to start from.
+        The prior to start from; the first is that of a healthy run.
 
     Returns
     -------
     array of shape (cause,)
         Sums to 1.
     """
-    new, n = old, len(probabilities)
+    healthy = probabilities[:, :1]
+    whole = np.array([old[0], 1 - old[0]])
+    share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, PSEUDO_RUNS)
+    start = np.concatenate([share[:1], share[1] * old[1:] / whole[1]])
+    faulty = reweigh(probabilities, old, start)[:, 1:].sum()
+    return _maximise(probabilities, old, start, 1, PSEUDO_RUNS + float(faulty))
+
+
+def _maximise(p: Array, old: Array, start: Array, kept: int, pseudo_runs: float) -> Array:
+    """Estimate shares by expectation maximisation; the first `kept` stay as they are."""
+    new, free = start, start[kept:] / start[kept:].sum()
     for _ in range(1000):
-        seen = reweigh(probabilities, old, new).sum(0) if n else np.zeros_like(old)
-        before, new = new, (seen + PSEUDO_RUNS * old) / (n + PSEUDO_RUNS)
+        seen = reweigh(p, old, new)[:, kept:].sum(0) + pseudo_runs * free
+        shares = start[kept:].sum() * seen / seen.sum()
+        before, new = new, np.concatenate([start[:kept], shares])
         if np.abs(new - before).max() < 1e-7:
             break
     return np.asarray(new)

@@ -28,6 +28,8 @@ from .standardise import OPTIONAL
 CLASSES = ("teacher", "clusters", "parity")
 """Tasks that are classification; the others are regression and sequences."""
 
+_PRIOR = tuple(PRIOR[key] for key in CAUSES)
+
 
 def drop_channels(inputs: Inputs, rng: np.random.Generator) -> Inputs:
     """Take optional channels away at random, as real logs lack them."""
@@ -190,8 +192,8 @@ class Answers(NamedTuple):
 def _calibrated_alone(parts: Sequence[Answers]) -> tuple[float, NDArray[np.float64]]:
     """Return temperature and thresholds of one classifier on runs of all parts."""
     raw, y, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
-    weights, temperature = fit_combination([raw], y, weight)
-    p = Calibration(weights, temperature, ()).combine([raw])
+    weights, temperature = fit_combination([raw], y, weight, _PRIOR)
+    p = Calibration(weights, temperature, _PRIOR, ()).combine([raw])
     return temperature, np.array(conformal_thresholds(p, y, weight))
 
 
@@ -228,13 +230,14 @@ def calibrate(
     first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
     inputs, weight = drop_channels(held.inputs, rng), held.weight
     raw = predict_raw(classifiers, inputs, list(CAUSES))
-    weights, temperature = fit_combination([p[first] for p in raw], held.y[first], weight[first])
+    truth, counts = held.y[first], weight[first]
+    weights, temperature = fit_combination([p[first] for p in raw], truth, counts, _PRIOR)
     temperature *= shift.temperature
-    combined = Calibration(weights, temperature, ()).combine(raw)
+    combined = Calibration(weights, temperature, _PRIOR, ()).combine(raw)
     rest = ~first if (~first).any() else first
     thresholds = conformal_thresholds(combined[rest], held.y[rest], weight[rest])
     lowered = np.array(thresholds) * shift.thresholds
-    return Calibration(weights, temperature, tuple(float(t) for t in lowered))
+    return Calibration(weights, temperature, _PRIOR, tuple(float(t) for t in lowered))
 
 
 def _scores(
