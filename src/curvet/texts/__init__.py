@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -39,6 +40,19 @@ def use_language(name: str | None) -> None:
     _chosen = None if name is None else _known(name)
 
 
+@contextmanager
+def in_language(name: str | None) -> Iterator[None]:
+    """Write the texts of a block in another language; see `use_language`."""
+    global _chosen
+    before = _chosen
+    if name is not None:
+        use_language(name)
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
 def language() -> str:
     """Return the language of the texts: as chosen, else of ``CURVET_LANG``, else English."""
     return _chosen or _known(os.environ.get("CURVET_LANG") or LANGUAGES[0])
@@ -66,6 +80,17 @@ def say(key: str, /, **values: Any) -> str:
     'still falling: 25 % of the whole drop came in the last half'
     """
     return _FORMATTER.vformat(catalogue(language())[key], (), values)
+
+
+def say_count(key: str, count: int) -> str:
+    """Say how many of something: ``<key>.one`` or ``<key>.many``.
+
+    Examples
+    --------
+    >>> say_count("counts.points", 1), say_count("counts.points", 6)
+    ('1 point', '6 points')
+    """
+    return say(f"{key}.{'one' if count == 1 else 'many'}", count=count)
 
 
 def knows(key: str) -> bool:
@@ -107,7 +132,7 @@ class _Numbers(Formatter):
         if format_spec == "step":
             return str(int(value)) if value == value // 1 else f"{value:.4g}"
         if format_spec == "share":
-            return f"{100 * value:.0f} %"
+            return say("report.percent", number=f"{100 * value:.0f}")
         return str(super().format_field(value, format_spec))
 
 
