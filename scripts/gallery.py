@@ -81,7 +81,7 @@ def main() -> None:
         figure, axes = plt.subplots(3, 4, figsize=(15, 9))
         for ax, index in zip(axes.flat, chosen, strict=False):
             draw(ax, some[index], healthy.get(some[index].training.base, {}))
-        figure.suptitle(f"{cause.title} ({len(some)} runs)")
+        figure.suptitle(f"{title_of(cause.key)} ({len(some)} runs)")
         figure.tight_layout()
         figure.savefig(args.out / f"{key}.png", dpi=70)
         plt.close(figure)

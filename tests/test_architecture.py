@@ -17,6 +17,7 @@ PACKAGE = Path(curvet.__file__).parent
 ORDER = [
     "errors",
     "texts",
+    "remedies",
     "run",
     "robust",
     "readers",
@@ -33,6 +34,7 @@ ORDER = [
     "calibrate",
     "diagnosis",
     "evidence",
+    "lookalikes",
     "bundle",
     "predictor",
     "labelled",

@@ -14,13 +14,15 @@ from numpy.typing import ArrayLike
 from .bundle import Bundle, load_bundle
 from .classifiers import Inputs, predict_raw
 from .coerce import to_run
-from .diagnosis import TOO_EARLY, Diagnosis
+from .diagnosis import Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
+from .lookalikes import choose_checks
 from .roles import Channels, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
+from .texts import say, say_count
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
@@ -92,17 +94,20 @@ class Predictor:
         probabilities = np.asarray(p, np.float64)
         order = np.argsort(-probabilities, kind="stable")
         causes = self.bundle.causes
+        likely = tuple(causes[k] for k in order if np.asarray(inside)[k])
+        evidence, found = measure(channels), _found(channels)
         return Diagnosis(
             run.id,
             run.source,
             {causes[k]: float(probabilities[k]) for k in order},
             causes[order[0]],
-            tuple(causes[k] for k in order if np.asarray(inside)[k]),
+            likely,
             "",
-            measure(channels),
-            _found(channels),
+            evidence,
+            found,
             len(channels.loss),
             self.bundle.name,
+            checks=choose_checks(likely, evidence, found),
         )
 
     def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
@@ -188,8 +193,7 @@ def _too_short(channels: Channels) -> str:
     diverged = n < len(channels.loss) and len(channels.loss) >= MIN_POINTS
     if n >= MIN_POINTS or (diverged and n >= 1):
         return ""
-    points = "point" if n == 1 else "points"
-    return f"{TOO_EARLY}: {n} {points} of training loss, at least {MIN_POINTS} are needed"
+    return say("reasons.too_short", points=say_count("counts.points", n), least=MIN_POINTS)
 
 
 def _found(channels: Channels) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from .texts import say
 
@@ -47,6 +48,11 @@ class Remedy:
     def text(self) -> str:
         """What to do, in a sentence."""
         return say(f"remedies.{self.key}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the remedy as plain types, ready for JSON."""
+        sources = [{"title": source.title, "url": source.url} for source in self.sources]
+        return {"key": self.key, "text": self.text, "sources": sources}
 
 
 def _arxiv(title: str, number: str) -> Source:

@@ -66,8 +66,8 @@ def say(key: str, /, **values: Any) -> str:
     key : str
         With dots: "evidence.spike".
     **values
-        By the names in the text. The format ``step`` writes a step without loss of digits,
-        ``share`` a share as a percentage.
+        By the names in the text. The format ``step`` writes a step (see `as_step`), ``share`` a
+        share as a percentage.
 
     Raises
     ------
@@ -82,15 +82,26 @@ def say(key: str, /, **values: Any) -> str:
     return _FORMATTER.vformat(catalogue(language())[key], (), values)
 
 
-def say_count(key: str, count: int) -> str:
-    """Say how many of something: ``<key>.one`` or ``<key>.many``.
+def say_count(key: str, count: int, **values: Any) -> str:
+    """Say how many of something, with the text ``<key>.one`` or ``<key>.many``.
 
     Examples
     --------
     >>> say_count("counts.points", 1), say_count("counts.points", 6)
     ('1 point', '6 points')
     """
-    return say(f"{key}.{'one' if count == 1 else 'many'}", count=count)
+    return say(f"{key}.{'one' if count == 1 else 'many'}", count=count, **values)
+
+
+def as_step(step: float) -> str:
+    """Write a step without loss of digits.
+
+    Examples
+    --------
+    >>> as_step(1204000.0), as_step(2.5)
+    ('1204000', '2.5')
+    """
+    return str(int(step)) if step == step // 1 else f"{step:.4g}"
 
 
 def knows(key: str) -> bool:
@@ -130,7 +141,7 @@ class _Numbers(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec == "step":
-            return str(int(value)) if value == value // 1 else f"{value:.4g}"
+            return as_step(value)
         if format_spec == "share":
             return say("report.percent", number=f"{100 * value:.0f}")
         return str(super().format_field(value, format_spec))
