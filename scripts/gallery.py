@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, title_of
 from curvet.simulate.corpus import Example, read_corpus
 
 mpl.use("Agg")

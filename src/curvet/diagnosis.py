@@ -12,6 +12,8 @@ from .texts import say
 
 MENTIONED = 4
 """So many causes of one outcome of a check are named, of more it is said how many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A fact measured from the run.

@@ -122,9 +122,7 @@ _OPT = Source(
 )
 _PASCANU = _arxiv("Pascanu et al. 2013", "1211.5063")
 _PITFALLS = _sklearn("common pitfalls", "common_pitfalls")
-_PLAYBOOK = Source(
-    "Godbole et al. 2023", "https://github.com/google-research/tuning_playbook"
-)
+_PLAYBOOK = Source("Godbole et al. 2023", "https://github.com/google-research/tuning_playbook")
 _PRECHELT = _doi("Prechelt 1998", "10.1007/3-540-49430-8_3")
 _SMITH = _arxiv("Smith 2017", "1506.01186")
 _SRIVASTAVA = Source("Srivastava et al. 2014", "https://jmlr.org/papers/v15/srivastava14a.html")

@@ -41,7 +41,11 @@ _COLUMNS = (
     Column("error", "text", "why there is no answer, or what of the log could not be read"),
     Column("cause", "text", "the most probable cause; empty where there is none"),
     Column("probability", "number", "of that cause, 0 to 1"),
-    Column("likely", "texts", "the causes that together hold the true one in a share `coverage` of runs"),
+    Column(
+        "likely",
+        "texts",
+        "the causes that together hold the true one; how surely: coverage",
+    ),
     Column("channels", "texts", "which of loss, val, grad_norm, lr were found"),
     Column("reason", "text", "why a run that could be read has no cause"),
     Column("evidence", "text", "facts measured on the curves, with their steps"),

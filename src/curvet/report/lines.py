@@ -9,9 +9,7 @@ from collections.abc import Iterator
 _CLOSING = r"\uff0c\u3001\u3002\uff1a\uff1b\uff01\uff1f\uff09\u300b\u300d\u300f\u3011\u201d\u2019%"
 _OPENING = r"\uff08\u300a\u300c\u300e\u3010\u201c\u2018"
 _WIDE = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uff60"
-_PIECE = re.compile(
-    rf"\s+|[{_OPENING}]*(?:[^\s{_WIDE}{_OPENING}{_CLOSING}]+|[^\s])[{_CLOSING}]*"
-)
+_PIECE = re.compile(rf"\s+|[{_OPENING}]*(?:[^\s{_WIDE}{_OPENING}{_CLOSING}]+|[^\s])[{_CLOSING}]*")
 
 
 def width_of(text: str) -> int:

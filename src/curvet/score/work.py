@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 2**20
 
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What all processes have to agree on.
