@@ -34,6 +34,7 @@ from curvet.predictor import Predictor
 from curvet.score.engine import open_engine
 from curvet.score.job import Options, run_tasks, score
 from curvet.score.work import Setting, Task, score_batch, write_place
+from curvet.texts import language
 
 ONE = Options(workers=1)
 MANY = 1500
@@ -200,6 +201,24 @@ def test_another_predictor_scores_everything_anew(archive: Path, tmp_path: Path)
     shutil.copytree(default_path(), tmp_path / "own")
     assert score([archive], out, Options(workers=1, bundle=tmp_path / "own")).known == 0
     assert {row["bundle"].partition("-")[0] for row in rows_of(out) if row["bundle"]} == {"own"}
+
+
+def test_another_language_scores_everything_anew(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curvet.score.job.BATCH_LOGS", 2)  # work for two processes
+    out = tmp_path / "s.csv"
+    score([archive], out, ONE)
+    english = rows_of(out)
+    two = Options(workers=2, lang="zh")
+    assert score([archive], out, two).known == 0
+    assert language() == "en"
+    chinese = rows_of(out)
+    assert [row["cause"] for row in chinese] == [row["cause"] for row in english]
+    for ours, theirs in zip(english, chinese, strict=True):
+        assert ours["evidence"].isascii()
+        assert "\u635f\u5931" in theirs["evidence"] or not ours["evidence"]
+    assert score([archive], out, two).known == 6
 
 
 def test_a_table_that_was_deleted_is_written_again(archive: Path, tmp_path: Path) -> None:

@@ -177,9 +177,15 @@ class Diagnosis:
         cause = CAUSES.get(self.cause or "")
         return () if cause is None else tuple(REMEDIES[key] for key in cause.remedies)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as plain types, ready for JSON."""
-        return {
+    def to_dict(self, *, advice: bool = True) -> dict[str, Any]:
+        """Return the diagnosis as plain types, ready for JSON.
+
+        Parameters
+        ----------
+        advice : bool
+            With what would separate the likely causes, and what to try.
+        """
+        plain = {
             "run_id": self.run_id,
             "source": self.source,
             "cause": self.cause,
@@ -195,9 +201,11 @@ class Diagnosis:
             "novelty": self.novelty,
             "prior": self.prior,
             "limits": [limit.to_dict() for limit in self.limits],
-            "checks": [check.to_dict() for check in self.checks],
-            "remedies": [remedy.to_dict() for remedy in self.remedies],
         }
+        if advice:
+            plain["checks"] = [check.to_dict() for check in self.checks]
+            plain["remedies"] = [remedy.to_dict() for remedy in self.remedies]
+        return plain
 
     def __str__(self) -> str:
         from .report.as_text import diagnosis_to_text

@@ -22,7 +22,18 @@ training, a whole training."""
 N_AMONG_THEMSELVES = 4
 """So many of the most probable causes are separated from each other, the rest from the first."""
 
-_JUMPS = ("spike", "spikes", "gradient_burst", "first_nonfinite", "some_nonfinite")
+_JUMPS = (
+    "spike",
+    "spike_at_the_end",
+    "two_spikes",
+    "spikes",
+    "periodic_spikes",
+    "level_shift",
+    "gradient_burst",
+    "first_nonfinite",
+    "some_nonfinite",
+)
+"""Kinds of evidence at whose step the data are worth a look, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,13 +35,15 @@ _WITHOUT_DIAGNOSIS: dict[str, Any] = {
 }
 
 
-def row_to_dict(row: Row) -> dict[str, Any]:
+def row_to_dict(row: Row, *, advice: bool = True) -> dict[str, Any]:
     """Return one row as plain types; the keys are the same for every row.
 
     Parameters
     ----------
     row : Row
         Of any status.
+    advice : bool
+        See `Diagnosis.to_dict`.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def row_to_dict(row: Row) -> dict[str, Any]:
         "status": row.status,
         "error": row.error,
     }
-    found = _WITHOUT_DIAGNOSIS if row.diagnosis is None else row.diagnosis.to_dict()
+    found = {} if row.diagnosis is None else row.diagnosis.to_dict(advice=advice)
     plain: dict[str, Any] = _finite({**_WITHOUT_DIAGNOSIS, **found, **own})
     return {**{key: plain[key] for key in own}, **plain}
 

@@ -247,7 +247,7 @@ def _bars(diagnosis: Diagnosis) -> list[str]:
 
 def _caveats(diagnosis: Diagnosis) -> Iterator[str]:
     """Say how far the probabilities are to be trusted."""
-    if diagnosis.novelty is not None and diagnosis.novelty > STRANGE:
+    if diagnosis.cause is not None and (diagnosis.novelty or 0) > STRANGE:
         yield say("report.novelty", share=percent(diagnosis.novelty))
     if diagnosis.likely:
         causes = _joined(map(title_of, diagnosis.likely))

@@ -73,7 +73,7 @@ def columns(causes: Iterable[str]) -> tuple[Column, ...]:
 
 def to_record(row: Row) -> dict[str, Any]:
     """Put a row into the columns; what it has no value for is None, or [] for several texts."""
-    whole = row_to_dict(row)
+    whole = row_to_dict(row, advice=False)
     record = {column.name: whole[column.name] for column in _COLUMNS if column.name in whole}
     for name in ("evidence", "limits"):
         record[name] = "; ".join(fact["text"] for fact in whole[name])

@@ -126,6 +126,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
+@cache
 def _known(name: str) -> str:
     short = name.replace("-", "_").partition("_")[0].partition(".")[0].lower()
     if short not in LANGUAGES:
