@@ -258,7 +258,7 @@ def test_causes_are_listed() -> None:
 def test_one_cause() -> None:
     result = curvet("causes", "overfitting")
     assert result.stdout.startswith("overfitting: ")
-    assert "\n       Prechelt 1998: https://doi.org/10.1007/3-540-49430-8_3\n" in result.stdout
+    assert "\n       Prechelt 1998  https://doi.org/10.1007/3-540-49430-8_3\n" in result.stdout
     assert "lr_too_high" not in result.stdout
 
 

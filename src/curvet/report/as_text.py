@@ -135,7 +135,7 @@ def cause_to_text(cause: Cause, *, with_links: bool = False) -> str:
     for number, key in enumerate(cause.remedies, start=1):
         lines += _wrap(REMEDIES[key].text, f"    {number}. ")
         if with_links:
-            lines += [f"       {source.title}: {source.url}" for source in REMEDIES[key].sources]
+            lines += [f"       {source.title}  {source.url}" for source in REMEDIES[key].sources]
     return "\n".join(lines)
 
 
@@ -247,8 +247,9 @@ def _bars(diagnosis: Diagnosis) -> list[str]:
 
 def _caveats(diagnosis: Diagnosis) -> Iterator[str]:
     """Say how far the probabilities are to be trusted."""
-    if diagnosis.cause is not None and (diagnosis.novelty or 0) > STRANGE:
-        yield say("report.novelty", share=percent(diagnosis.novelty))
+    novelty = diagnosis.novelty or 0.0
+    if diagnosis.cause is not None and novelty > STRANGE:
+        yield say("report.novelty", share=percent(novelty))
     if diagnosis.likely:
         causes = _joined(map(title_of, diagnosis.likely))
         yield say("report.likely", coverage=percent(diagnosis.coverage), causes=causes)
