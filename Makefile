@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 18800
+RUNS ?= 23336
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import uncertainty
 from ablations.render import as_markdown
 from curvet.bundle import load_bundle
 from curvet.causes import CAUSES
@@ -18,6 +19,7 @@ from curvet.evaluate import evaluate
 
 ROOT = Path(__file__).parents[1]
 VIEWS_PER_CAUSE = ("all channels", "no validation")
+UNCERTAINTY = ROOT / "docs" / "uncertainty.json"
 FIRST_ELEVEN = tuple(CAUSES)[:11]
 """The causes of the first release, of which figures are given apart."""
 
@@ -25,9 +27,10 @@ FIRST_ELEVEN = tuple(CAUSES)[:11]
 def overall(views: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "| channels | runs | top-1 | top-3 | macro-F1 (95 %) | first eleven | healthy as healthy | "
-        "faulty as healthy | log-loss | ECE | in likely set | its size |"
+        "faulty as healthy | log-loss | ECE | in likely set | its size | answered | top-1 of those "
+        "| unlike |"
     )
-    yield "| --- |" + " --- |" * 11
+    yield "| --- |" + " --- |" * 14
     for view, f in views.items():
         low, high = f["intervals"]["macro_f1"]
         healthy = f["causes"].get("healthy")
@@ -43,6 +46,9 @@ def overall(views: Mapping[str, Any]) -> Iterator[str]:
             f"{f['calibration_error']:.3f}",
             f"{f['coverage']:.3f}",
             f"{f['set_size']:.1f}",
+            f"{f['answered']:.3f}",
+            f"{f['top1_answered']:.3f}",
+            f"{f['unlike']:.3f}",
         ]
         yield f"| {view} | " + " | ".join(cells) + " |"
     yield ""
@@ -78,6 +84,36 @@ def per_cause(views: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def two_causes(pairs: Mapping[str, Any] | None) -> Iterator[str]:
+    """Write how often both of two injected causes are found."""
+    if pairs is None:
+        return
+    low, high = pairs["interval"]
+    yield "### Two causes at once\n"
+    yield (
+        f"{pairs['runs']} logs of unseen runs with two injected causes, each of which does harm by "
+        "itself and makes the harm of the other one worse: both are ranked before all others in "
+        f"{pairs['both_first']:.1%} ({low:.1%} to {high:.1%}), both among the first three in "
+        f"{pairs['both_in_three']:.1%}, both in the likely set in {pairs['both_likely']:.1%}; the "
+        f"verdict is one of them in {pairs['names_one']:.1%}.\n"
+    )
+
+
+def early(name: str, prefixes: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """Write the figures of runs that are cut off."""
+    yield (
+        f"| logged {name}, share seen | too short | answered | top-1 of those | top-1 of all | "
+        "top-3 | ECE | in likely set | its size |"
+    )
+    yield "| --- |" + " --- |" * 8
+    names = ("too_short", "answered", "top1_answered", "top1", "top3", "calibration_error")
+    for share, f in prefixes.items():
+        cells = [f"{f[n]:.3f}" if n in f else "" for n in (*names, "coverage")]
+        size = f"{f['set_size']:.1f}" if "set_size" in f else ""
+        yield f"| {float(share):.0%} | " + " | ".join([*cells, size]) + " |"
+    yield ""
+
+
 def page(field: Path | None) -> Iterator[str]:
     bundle = load_bundle()
     corpus = bundle.manifest["corpus"]
@@ -99,13 +135,25 @@ def page(field: Path | None) -> Iterator[str]:
     yield "## Simulated rounds that training did not see\n"
     yield from overall(bundle.manifest["scores"])
     yield from per_cause(bundle.manifest["scores"])
-    trial = evaluate(field=ROOT / "data" / "real")["field"]
+    yield from two_causes(bundle.manifest.get("pairs"))
+    evaluated = evaluate(field=ROOT / "data" / "real")
+    trial = evaluated["field"]
     yield "## The field trial: real trainings, `data/real`\n"
     yield "`curvet evaluate --field data/real`. Tasks and frameworks that no simulation has.\n"
     for name in ("per step", "per epoch"):
         yield f"### Logged {name}\n"
         yield from overall(trial[name])
         yield from per_cause(trial[name])
+    yield "### While they are still going\n"
+    yield (
+        "The same runs, cut off after a share of their points. No verdict is given where the "
+        "likely set holds more than a quarter of all causes, where the curve is unlike all known "
+        "ones, or where there are fewer than five points.\n"
+    )
+    for name in ("per step", "per epoch"):
+        yield from early(name, evaluated["early"][name])
+    if UNCERTAINTY.is_file():
+        yield from uncertainty.as_markdown(json.loads(UNCERTAINTY.read_text(encoding="utf-8")))
     ablation = ROOT / "docs" / "ablation.json"
     if ablation.is_file():
         yield "## What it rests on\n"

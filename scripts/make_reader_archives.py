@@ -34,15 +34,16 @@ NONE: dict[str, str | None] = {"loss": None, "val": None, "lr": None, "grad_norm
 def expect(
     folder: Path, run_id: str, curves: Curves, loss: str | None, **roles: str | None
 ) -> None:
-    """Write expected.json for a case, or add one more run to it."""
+    """Write expected.json for a case, or add one more run to it; its limits are added by hand."""
     run = {
         "id": run_id,
         "curves": {tag: {"step": s, "value": v} for tag, (s, v) in curves.items()},
         "roles": {**NONE, "loss": loss, **roles},
     }
     path = folder / "expected.json"
-    runs = json.loads(path.read_text())["runs"] if path.exists() else []
-    path.write_text(json.dumps({"runs": [*runs, run]}, indent=1) + "\n")
+    whole = json.loads(path.read_text()) if path.exists() else {"limits": [], "runs": []}
+    whole["runs"].append(run)
+    path.write_text(json.dumps(whole, indent=1) + "\n")
 
 
 def falling(n: int, seed: int, end: float = 0.3) -> list[float]:

@@ -13,18 +13,21 @@ import numpy as np
 import pytest
 
 from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
-from curvet.calibrate import Calibration
+from curvet.calibrate import COVERAGES, Calibration
 from curvet.causes import CAUSES
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import BundleError
+from curvet.novelty import fit_novelty
 from curvet.predictor import Predictor, make_inputs
+from curvet.prior import PRIOR
 from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import standardise
 
-CALIBRATION = Calibration((0.3, 0.2, 0.5), 1.7, 0.05, 0.9)
-MADE = {"seed": 3, "scores": {"top1": 0.5}}
+CALIBRATION = Calibration((0.3, 0.2, 0.5), 1.7, tuple(np.linspace(0.5, 0.01, len(COVERAGES))))
+FILES = ["tabular.npz", "mlp.safetensors", "cnn.safetensors", "novelty.npz"]
+MADE = {"seed": 3, "prior": PRIOR, "scores": {"top1": 0.5}}
 
 
 def made_up(n_per_cause: int, seed: int) -> Inputs:
@@ -56,7 +59,8 @@ def make_bundle(folder: Path) -> None:
     ]
     for classifier in classifiers:
         classifier.fit(inputs, y, np.ones(len(y)), len(CAUSES), 0, lambda done, total: None)
-    save_bundle(folder, list(CAUSES), classifiers, CALIBRATION, MADE)
+    novelty = fit_novelty(inputs.table, made_up(4, 5).table, 0)
+    save_bundle(folder, list(CAUSES), classifiers, CALIBRATION, novelty, MADE)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +98,8 @@ def test_a_loaded_bundle_answers_the_same(saved: Path, tmp_path: Path) -> None:
     p = Predictor(first).probabilities(inputs)
     assert p.shape == (len(inputs), len(CAUSES))
     np.testing.assert_allclose(p.sum(1), 1)
-    save_bundle(tmp_path / "mine", first.causes, first.classifiers, first.calibration, MADE)
+    parts = (first.causes, first.classifiers, first.calibration, first.novelty)
+    save_bundle(tmp_path / "mine", *parts, MADE)
     np.testing.assert_array_equal(Predictor.load(tmp_path / "mine").probabilities(inputs), p)
     for path in saved.iterdir():  # not a byte depends on the folder or the time
         assert (tmp_path / "mine" / path.name).read_bytes() == path.read_bytes()
@@ -103,9 +108,7 @@ def test_a_loaded_bundle_answers_the_same(saved: Path, tmp_path: Path) -> None:
 def test_the_manifest_says_what_is_in_the_folder(saved: Path) -> None:
     manifest = json.loads((saved / "manifest.json").read_text())
     names = {path.name for path in saved.iterdir()} - {"manifest.json"}
-    assert (
-        set(manifest["files"]) == names == {*("tabular.npz", "mlp.safetensors", "cnn.safetensors")}
-    )
+    assert set(manifest["files"]) == names == set(FILES)
     for name, digest in manifest["files"].items():
         assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == digest
     assert manifest["format"] == BUNDLE_FORMAT
@@ -120,7 +123,7 @@ def test_there_is_no_pickle_in_it(saved: Path) -> None:
         assert b"sklearn" not in path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["tabular.npz", "mlp.safetensors", "cnn.safetensors"])
+@pytest.mark.parametrize("name", FILES)
 def test_an_edited_file_is_refused_by_name(name: str, copy: Path) -> None:
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -129,7 +132,7 @@ def test_an_edited_file_is_refused_by_name(name: str, copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("name", ["tabular.npz", "mlp.safetensors", "cnn.safetensors"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused_by_name(name: str, copy: Path) -> None:
     (copy / name).unlink()
     with pytest.raises(BundleError, match=f"{name}: missing or changed"):

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from curvet.calibrate import (
+    COVERAGES,
     Calibration,
-    conformal_quantile,
+    conformal_thresholds,
     expected_calibration_error,
     fit_combination,
     log_loss,
@@ -39,7 +40,7 @@ def test_the_temperature_undoes_a_known_fault(fault: float) -> None:
     weights, temperature = fit_combination([wrong], y, np.ones(len(y)))
     assert weights == (1.0,)
     assert temperature == pytest.approx(fault, rel=0.03)
-    mended = Calibration(weights, temperature, 0.0, 0.9).combine([wrong])
+    mended = Calibration(weights, temperature, ()).combine([wrong])
     np.testing.assert_allclose(mended, p, atol=0.02)
     assert expected_calibration_error(mended, y, np.ones(len(y))) < 0.015
     if fault != 1:
@@ -54,7 +55,7 @@ def test_the_better_classifier_weighs_more() -> None:
         weights, temperature = fit_combination(raw, y, weight)
         assert sum(weights) == pytest.approx(1)
         assert weights[good] > 0.95
-        found = Calibration(weights, temperature, 0.0, 0.9).combine(raw)
+        found = Calibration(weights, temperature, ()).combine(raw)
         assert log_loss(found, y, weight) <= log_loss(p, y, weight) + 1e-3
 
 
@@ -64,9 +65,9 @@ def test_two_views_of_one_run_are_better_than_either() -> None:
     true = np.eye(4)[y]
     raw = [softmax(2 * true + rng.standard_normal(true.shape)) for _ in range(2)]
     weight = np.ones(len(y))
-    both = log_loss(Calibration(*fit_combination(raw, y, weight), 0.0, 0.9).combine(raw), y, weight)
+    both = log_loss(Calibration(*fit_combination(raw, y, weight), ()).combine(raw), y, weight)
     for p in raw:
-        one = Calibration(*fit_combination([p], y, weight), 0.0, 0.9).combine([p])
+        one = Calibration(*fit_combination([p], y, weight), ()).combine([p])
         assert both < log_loss(one, y, weight) - 0.05
 
 
@@ -82,16 +83,16 @@ def test_runs_of_no_weight_do_not_count() -> None:
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_tempering_equals_its_twin(temperature: float) -> None:
     p, _ = made_up(50, 5)
-    found = Calibration((1.0,), temperature, 0.0, 0.9).combine([p])
+    found = Calibration((1.0,), temperature, ()).combine([p])
     np.testing.assert_allclose(found, naive.temper(p, temperature), rtol=1e-9)
-    mean = Calibration((0.5, 0.5), temperature, 0.0, 0.9).combine([p, p])
+    mean = Calibration((0.5, 0.5), temperature, ()).combine([p, p])
     np.testing.assert_allclose(mean, found, rtol=1e-9)
 
 
 def test_combining_keeps_rows_apart_and_survives_zeros() -> None:
     p, _ = made_up(20, 6)
     q = np.eye(5)[np.arange(20) % 5]  # sure of itself, probability 0 for all else
-    fitted = Calibration((0.7, 0.3), 1.3, 0.1, 0.9)
+    fitted = Calibration((0.7, 0.3), 1.3, ())
     together = fitted.combine([p, q])
     assert np.isfinite(together).all()
     np.testing.assert_allclose(together.sum(1), 1)
@@ -136,8 +137,8 @@ def test_sets_hold_the_true_cause_as_often_as_they_say(coverage: float, wrong: b
     p, y = made_up(12_000, 9)
     p = softmax(np.log(p) * 2.5) if wrong else p
     held, fresh = slice(0, 6000), slice(6000, None)
-    quantile = conformal_quantile(p[held], y[held], np.ones(6000), coverage)
-    likely = Calibration((1.0,), 1.0, quantile, coverage).likely(p[fresh])
+    thresholds = conformal_thresholds(p[held], y[held], np.ones(6000))
+    likely = Calibration((1.0,), 1.0, thresholds).likely(p[fresh], coverage)
     covered = likely[np.arange(6000), y[fresh]].mean()
     # A set holds at least the first cause, so that coverage can only be above.
     first = (p[fresh].argmax(1) == y[fresh]).mean()
@@ -149,8 +150,8 @@ def test_coverage_holds_on_average_for_small_sets() -> None:
     rates = []
     for seed in range(300):
         p, y = made_up(60, 100 + seed)
-        quantile = conformal_quantile(p[:30], y[:30], np.ones(30), 0.9)
-        likely = Calibration((1.0,), 1.0, quantile, 0.9).likely(p[30:])
+        thresholds = conformal_thresholds(p[:30], y[:30], np.ones(30))
+        likely = Calibration((1.0,), 1.0, thresholds).likely(p[30:], 0.9)
         rates.append(likely[np.arange(30), y[30:]].mean())
     assert np.mean(rates) >= 0.89
 
@@ -160,16 +161,42 @@ def test_coverage_follows_the_weights() -> None:
     hard = np.random.default_rng(0).random(len(y)) < 0.5
     p[hard] = softmax(np.log(p[hard]) * 0.2)  # half of the runs are unsure
     weight = np.where(hard, 1.0, 1e-9)
-    quantile = conformal_quantile(p, y, weight, 0.9)
-    expected = conformal_quantile(p[hard], y[hard], np.ones(hard.sum()), 0.9)
-    assert quantile == pytest.approx(expected, abs=1e-3)
+    thresholds = conformal_thresholds(p, y, weight)
+    expected = conformal_thresholds(p[hard], y[hard], np.ones(hard.sum()))
+    assert thresholds == pytest.approx(expected, abs=1e-3)
+
+
+def test_more_coverage_asks_for_longer_sets() -> None:
+    p, y = made_up(4000, 11)
+    thresholds = conformal_thresholds(p, y, np.ones(len(y)))
+    assert len(thresholds) == len(COVERAGES)
+    assert list(thresholds) == sorted(thresholds, reverse=True)
+    fitted = Calibration((1.0,), 1.0, thresholds)
+    sizes = [fitted.likely(p, coverage).sum() for coverage in (0.5, 0.7, 0.905, 0.99)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[-1]
+
+
+def test_too_few_runs_leave_no_cause_out() -> None:
+    p, y = made_up(5, 13)
+    thresholds = conformal_thresholds(p, y, np.ones(5))
+    assert thresholds[-1] == 0.0
+    assert Calibration((1.0,), 1.0, thresholds).likely(p, 0.9).all()
+
+
+@pytest.mark.parametrize("coverage", [0.0, 0.49, 1.0, 90])
+def test_a_coverage_that_cannot_be_given_is_refused(coverage: float) -> None:
+    p, _ = made_up(5, 13)
+    fitted = Calibration((1.0,), 1.0, (0.1,) * len(COVERAGES))
+    with pytest.raises(ValueError, match=f"within 0.5 and 0.99, got {coverage}"):
+        fitted.likely(p, coverage)
 
 
 @pytest.mark.parametrize("quantile", [0.0, 0.3, 0.9, 1.0, 2.0])
 def test_sets_are_never_empty(quantile: float) -> None:
     p, _ = made_up(100, 12)
     p[0] = 0.2  # all alike
-    likely = Calibration((1.0,), 1.0, quantile, 0.9).likely(p)
+    likely = Calibration((1.0,), 1.0, (quantile,) * len(COVERAGES)).likely(p)
     assert likely.dtype == bool
     assert likely.any(1).all()
     assert likely[np.arange(100), p.argmax(1)].all()

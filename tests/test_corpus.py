@@ -19,7 +19,7 @@ import pytest
 from curvet.causes import CAUSES
 from curvet.errors import CorpusError
 from curvet.recipe import Trace
-from curvet.simulate import bases, corpus
+from curvet.simulate import bases, corpus, jobs
 from curvet.simulate.corpus import (
     CORPUS_FORMAT,
     LOGS_PER_RUN,
@@ -32,12 +32,12 @@ from curvet.simulate.corpus import (
 
 SMALL = """
 from dataclasses import replace
-from curvet.simulate import bases, corpus
+from curvet.simulate import bases, corpus, jobs
 
 draw = corpus.draw_bases
 bases.BASES_PER_ROUND = 2
 few = ("healthy", "lr_too_low", "bad_data_batch", "batch_too_large", "resume_state_lost")
-corpus._DRAWS = {key: int(key in few) for key in corpus._DRAWS}
+jobs.DRAWS = {key: int(key in few) for key in jobs.DRAWS}
 corpus.draw_bases = lambda rng: [
     replace(
         base, net="mlp", depth=1, norm="none", residual=False, n_steps=60, batch_size=8,
@@ -58,7 +58,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     (site / "sitecustomize.py").write_text(f"{unless}{body}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(site), prepend=":")
-        for module, name in ((bases, "BASES_PER_ROUND"), (corpus, "_DRAWS")):
+        for module, name in ((bases, "BASES_PER_ROUND"), (jobs, "DRAWS")):
             patch.setattr(module, name, getattr(module, name))  # to be put back
         patch.setattr(corpus, "draw_bases", corpus.draw_bases)
         exec(SMALL, {})
@@ -150,7 +150,7 @@ def test_shards_hold_every_training(made: Path) -> None:
     paths = sorted(made.glob("round-*.npz"))
     path = next(path for path in paths if int(corpus._read_arrays(path)["labelled"]))
     trainings = corpus._read_shard(path)
-    assert {t.cause for t in trainings} == {key for key, n in corpus._DRAWS.items() if n}
+    assert {t.cause for t in trainings} == {key for key, n in jobs.DRAWS.items() if n}
     labelled = list(label(trainings))
     assert 0 < len(labelled) < len(trainings)
     assert int(corpus._read_arrays(path)["labelled"]) == len(labelled)
@@ -186,7 +186,7 @@ FALLING = 0.1 + 2 * np.exp(-np.linspace(0, 5, 100))
 
 
 def training_of(cause: str, loss: Any, base: str = "0-0") -> Training:
-    return Training(trace_of(loss), cause, base, "teacher", "mlp2", "{}")
+    return Training(trace_of(loss), cause, "", base, "teacher", "mlp2", "{}")
 
 
 def write_corpus(folder: Path, trainings: list[Training], runs: int, **other: Any) -> Path:
@@ -196,6 +196,51 @@ def write_corpus(folder: Path, trainings: list[Training], runs: int, **other: An
     manifest |= other
     (folder / "corpus.json").write_text(json.dumps(manifest))
     return folder
+
+
+def test_of_two_faults_each_must_show_beside_the_other() -> None:
+    """Late harm (a bad batch) beside slow learning, and beside a loss that is NaN at once."""
+    slow = 0.1 + 2 * np.exp(-np.linspace(0, 1, 100))
+    spike = np.where(np.arange(100) == 60, 2.0, 0.0)
+
+    def two(loss: Any, onset: int) -> Training:
+        trace = replace(trace_of(loss), onset=onset)
+        return replace(training_of("lr_too_low", loss), trace=trace, also="bad_data_batch")
+
+    alone = replace(
+        training_of("bad_data_batch", FALLING + spike),
+        trace=replace(trace_of(FALLING + spike), onset=60),
+    )
+    singles = [training_of("healthy", FALLING), training_of("lr_too_low", slow), alone]
+    both, hidden = two(slow + spike, 60), two(slow, 60)
+    found = [training for training, _ in label([*singles, both, hidden])]
+    assert found == [*singles, both]
+    # Without a run in which the second one does harm by itself nobody knows that it does.
+    assert both not in [t for t, _ in label([*singles[:2], both])]
+
+
+def test_pairs_are_injected_into_what_each_harmed(made: Path) -> None:
+    read = [corpus._read_shard(path) for path in sorted(made.glob("round-*.npz"))]
+    pairs = [training for trainings in read for training in trainings if training.also]
+    assert pairs
+    for training in pairs:
+        assert training.cause != training.also
+        recipe = json.loads(training.recipe)
+        for key, setting in (("bad_data_batch", "bad_batches"), ("resume_state_lost", "resume")):
+            assert bool(recipe[setting]) == (key in (training.cause, training.also))
+
+
+def test_two_faults_that_change_the_same_setting_are_no_pair() -> None:
+    shared = (0, 0)
+    job = jobs.draw_jobs(["lr_too_low"], {"0-0": [RECIPE]}, shared, np.random.default_rng(0))[0]
+    assert jobs._both(job, ("lr_too_high", 0), shared) is None
+    both = jobs._both(job, ("noisy_labels", 0), shared)
+    assert both is not None
+    assert (both.recipe.lr, both.also) == (job.recipe.lr, "noisy_labels")
+    assert both.recipe.label_noise > 0
+    late = jobs._both(job, ("bad_data_batch", 0), shared)
+    assert late is not None
+    assert jobs._both(late, ("batch_too_large", 0), shared) is None  # other steps
 
 
 def test_a_fault_without_harm_has_no_label(tmp_path: Path) -> None:

@@ -117,3 +117,12 @@ def test_the_lock_covers_the_dependencies(root: Path) -> None:
     assert {re.split(r"[\[<>=!~ ]", name)[0].replace("-", "_").lower() for name in wanted} <= {
         name.replace("-", "_").lower() for name in locked
     }
+
+
+def test_the_page_of_cases_has_a_table_for_each() -> None:
+    page = (Path(__file__).parents[1] / "docs/cases.md").read_text(encoding="utf-8")
+    names = re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    assert len(names) == 10
+    assert [row.split("](#")[1].split(")")[0] for row in table("summary", page)[2:12]] == names
+    for name in names:
+        assert any(row.startswith("| verdict |") for row in table(name, page))

@@ -10,9 +10,21 @@ import pytest
 from sklearn.metrics import f1_score, log_loss, precision_score, recall_score
 
 from curvet.causes import CAUSES
+from curvet.classifiers import Inputs
 from curvet.errors import CorpusError
-from curvet.evaluate import VIEWS, evaluate, intervals, score
+from curvet.evaluate import (
+    VIEWS,
+    _prefix,
+    evaluate,
+    intervals,
+    score,
+    score_pairs,
+    score_prefixes,
+)
+from curvet.labelled import Labelled
+from curvet.predictor import Predictor
 from curvet.report.scores_as_text import scores_to_text
+from curvet.run import Curve, Run
 from curvet.trials import read_trial
 
 REAL = Path(__file__).parents[1] / "data" / "real"
@@ -56,6 +68,52 @@ def test_intervals_hold_the_figures_and_widen_with_fewer_bases() -> None:
         np.repeat([0, 1], 50), np.repeat([0, 0], 50), np.ones(100), np.repeat(["a", "b"], 50)
     )
     assert same["top1"] == (0.0, 1.0)
+
+
+def made_up_pairs(y: list[int], also: list[int], base: list[str]) -> Labelled:
+    none = Inputs(np.empty((len(y), 0), np.float32), np.empty((len(y), 0, 0), np.float32))
+    text = np.array(base)
+    return Labelled(none, np.array(y), np.array(also), text, text, text, text, text)
+
+
+def test_both_causes_have_to_be_first() -> None:
+    p = np.zeros((4, len(KEYS)))
+    p[:, 5] = 0.2
+    p[0, [1, 2]] = 0.5, 0.3  # both first
+    p[1, [2, 1]] = 0.5, 0.3  # the other way round: both first, too
+    p[2, [1, 2]] = 0.7, 0.1  # the second one is third
+    p[3, [7, 8]] = 0.4, 0.3  # neither
+    labelled = made_up_pairs([1, 1, 1, 1], [2, 2, 2, 2], ["a", "a", "b", "c"])
+    found = score_pairs(p, p >= 0.3, labelled)
+    assert found["runs"] == 4
+    assert found["both_first"] == 0.5
+    assert found["both_in_three"] == 0.75
+    assert found["both_likely"] == 0.5
+    assert found["names_one"] == 0.75
+    low, high = found["interval"]  # type: ignore[misc]
+    assert low == 0.0
+    assert high == 1.0
+
+
+def test_a_prefix_is_diagnosed_as_far_as_the_run_had_come() -> None:
+    predictor = Predictor.load()
+    loss = 0.3 + 2 * np.exp(-np.linspace(0, 5, 200))
+    run = Run(
+        "a", "", {"loss": Curve.of("loss", loss), "val_loss": Curve.of("val_loss", loss[::9])}
+    )
+    short = Run("b", "", {"loss": Curve.of("loss", loss[:12])})
+    y = np.array([KEYS.index("healthy")] * 2)
+    found = score_prefixes(predictor, [run, short], y)
+    assert list(found) == ["0.05", "0.1", "0.2", "0.5", "1"]
+    assert found["0.05"]["too_short"] == 0.5  # of 12 points one is seen
+    assert found["1"]["too_short"] == 0.0
+    whole = predictor.diagnose_many([run, short])
+    verdicts = [d.cause for d in whole]
+    assert found["1"]["answered"] == np.mean([cause is not None for cause in verdicts])
+    half = predictor.diagnose(
+        Run("a", "", {"l": Curve.of("loss", loss[:100]), "v": Curve.of("val_loss", loss[::9][:12])})
+    )
+    assert predictor.diagnose(_prefix(run, 0.5)).probabilities == half.probabilities
 
 
 def test_the_field_trial_is_read_in_two_styles() -> None:

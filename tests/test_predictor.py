@@ -361,7 +361,7 @@ def test_nothing_but_nan(bad: Any, ask: Callable[..., Diagnosis]) -> None:
         ([[1.0, 2.0], [3.0, 4.0]], r"loss: expected one dimension, but found shape \(2, 2\)"),
         (3.0, r"expected one dimension, but found shape \(\)"),
         ([[1.0], [2.0, 3.0]], "loss: expected numbers"),
-        (None, "expected one dimension"),
+        (None, "loss: expected numbers, but found None; pass one number a step"),
         ([1 + 2j, 2.0], "loss: expected numbers"),
         ({"loss": "falling"}, "loss: expected numbers"),
         ({"loss": LOSS, "val": ["a", "b"]}, "val_loss: expected numbers"),

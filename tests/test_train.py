@@ -19,10 +19,11 @@ from curvet.classifiers import Cnn, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import CorpusError
 from curvet.evaluate import VIEWS, evaluate
-from curvet.labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
+from curvet.labelled import Labelled, corpus_seed, load_labelled, split
 from curvet.predictor import Predictor, predict_cause
+from curvet.prior import PRIOR
 from curvet.recipe import Trace
-from curvet.simulate import bases, corpus
+from curvet.simulate import bases, corpus, jobs
 from curvet.simulate.corpus import (
     CORPUS_FORMAT,
     LOGS_PER_RUN,
@@ -56,7 +57,7 @@ def write_corpus(folder: Path, n_rounds: int = N_ROUNDS) -> Path:
         rng = np.random.default_rng(number)
         net = "mlp2" if number % 2 else "gru1"
         trainings = [
-            Training(made_up(k, rng), key, f"{number}-0", "teacher", net, "{}")
+            Training(made_up(k, rng), key, "", f"{number}-0", "teacher", net, "{}")
             for k, key in enumerate(CAUSES)
         ]
         corpus._write_shard(corpus._shard_path(folder, number), trainings, len(CAUSES))
@@ -118,7 +119,7 @@ def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
     assert hashes(tmp_path / "a" / "mine") == hashes(tmp_path / "b" / "mine")
     train(small_corpus, tmp_path / "c", 4)
     other = hashes(tmp_path / "c")
-    for name in ("tabular.npz", "mlp.safetensors", "cnn.safetensors"):
+    for name in ("tabular.npz", "mlp.safetensors", "cnn.safetensors", "novelty.npz"):
         assert other[name] != hashes(tmp_path / "a" / "mine")[name]
 
     bundle = load_bundle(tmp_path / "a" / "mine")
@@ -140,7 +141,7 @@ def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
     fitted = bundle.calibration
     assert sum(fitted.weights) == pytest.approx(1)
     assert fitted.temperature > 0
-    assert 0 <= fitted.quantile <= 1
+    assert all(0 <= threshold <= 1 for threshold in fitted.thresholds)
     assert set(manifest["scores"]) == set(VIEWS)
     for figures in manifest["scores"].values():
         assert figures["runs"] == len(CAUSES) * LOGS_PER_RUN  # one round
@@ -219,6 +220,26 @@ def test_weights_give_every_cause_its_prior(labelled: Labelled) -> None:
         assert weight[some.y == k].sum() / weight.sum() == pytest.approx(share)
 
 
+def test_runs_of_two_causes_count_half_under_each(labelled: Labelled) -> None:
+    also = np.where(np.arange(len(labelled.y)) % 5 == 0, (labelled.y + 3) % len(CAUSES), -1)
+    some = replace(labelled, also=also)
+    each = some.under_each()
+    n, n_two = len(some.y), int(some.both.sum())
+    assert len(each.y) == n + n_two
+    np.testing.assert_array_equal(each.y[:n], some.y)
+    np.testing.assert_array_equal(each.y[n:], also[some.both])
+    np.testing.assert_array_equal(each.also[n:], some.y[some.both])
+    np.testing.assert_array_equal(each.inputs.table[n:], some.inputs.table[some.both])
+    np.testing.assert_array_equal(labelled.also, -1)
+    weight = each.weight
+    for k, share in enumerate(PRIOR.values()):
+        mine = each.y == k
+        assert weight[mine].sum() / weight.sum() == pytest.approx(share)
+        if each.both[mine].any():
+            one, two = weight[mine & ~each.both].mean(), weight[mine & each.both].mean()
+            assert two == pytest.approx(one / 2)
+
+
 def test_channels_are_dropped_by_chance_and_the_same_again(labelled: Labelled) -> None:
     inputs = labelled.inputs
     before = inputs.table.copy()
@@ -239,7 +260,7 @@ def test_plain_runs_are_there_once(labelled: Labelled, small_corpus: Path) -> No
 
 def test_simulated_runs_can_be_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bases, "BASES_PER_ROUND", 1)
-    monkeypatch.setattr(corpus, "_DRAWS", dict.fromkeys(CAUSES, 1))
+    monkeypatch.setattr(jobs, "DRAWS", dict.fromkeys(CAUSES, 1))
     monkeypatch.setattr(corpus, "label", LABEL)
     monkeypatch.setattr(corpus, "_log", LOG)
     draw = corpus.draw_bases

@@ -17,9 +17,10 @@ from .calibrate import Calibration
 from .classifiers import CLASSIFIERS, Classifier
 from .errors import BundleError
 from .features import FEATURES
+from .novelty import Novelty
 from .standardise import IMAGE_CHANNELS
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "tsfresh")
 
 
@@ -37,6 +38,10 @@ class Bundle:
         Trained.
     calibration : Calibration
         How their answers become one.
+    novelty : Novelty
+        How far a run is from those trained on.
+    prior : mapping of cause key to float
+        How common each cause is in its answers.
     manifest : mapping
         All that `manifest.json` says.
     """
@@ -45,6 +50,8 @@ class Bundle:
     causes: tuple[str, ...]
     classifiers: Sequence[Classifier]
     calibration: Calibration
+    novelty: Novelty
+    prior: Mapping[str, float]
     manifest: Mapping[str, Any]
 
 
@@ -60,6 +67,7 @@ def save_bundle(
     causes: Sequence[str],
     classifiers: Sequence[Classifier],
     calibration: Calibration,
+    novelty: Novelty,
     made: Mapping[str, Any],
 ) -> None:
     """Write a bundle; the manifest comes last, so that a half-written one is never loaded.
@@ -74,13 +82,16 @@ def save_bundle(
         Trained.
     calibration : Calibration
         Fitted.
+    novelty : Novelty
+        Fitted.
     made : mapping
-        How it was made: command, corpus, seed, scores.
+        How it was made: command, corpus, seed, prior, scores.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
     for classifier in classifiers:
         classifier.save(folder)
+    novelty.save(folder)
     files = {
         path.name: _sha256(path)
         for path in sorted(folder.iterdir())
@@ -136,12 +147,24 @@ def load_bundle(folder: Path | None = None) -> Bundle:
             ) from error
     try:
         fitted = manifest["calibration"]
-        calibration = Calibration(**{**fitted, "weights": tuple(fitted["weights"])})
-    except (KeyError, TypeError) as error:
-        raise BundleError(f"{folder}: manifest.json is damaged ({error!r})") from error
+        calibration = Calibration(
+            tuple(fitted["weights"]), fitted["temperature"], tuple(fitted["thresholds"])
+        )
+        novelty = Novelty.load(folder)
+        prior = {key: float(manifest["prior"][key]) for key in manifest["causes"]}
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise BundleError(
+            f"{folder}: manifest.json or novelty.npz is damaged ({error!r})"
+        ) from error
     digest = hashlib.sha256(content).hexdigest()[:8]
     return Bundle(
-        f"{folder.name}-{digest}", tuple(manifest["causes"]), classifiers, calibration, manifest
+        f"{folder.name}-{digest}",
+        tuple(manifest["causes"]),
+        classifiers,
+        calibration,
+        novelty,
+        prior,
+        manifest,
     )
 
 
@@ -158,7 +181,7 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
             f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
             "train it again, or use the version of curvet that made it"
         )
-    needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}
+    needed = {"causes", "classifiers", "calibration", "prior", "features", "channels", "files"}
     if missing := sorted(needed - set(manifest)):
         raise BundleError(f"{folder}: manifest.json is damaged: no {', '.join(missing)}")
     features, channels = tuple(manifest["features"]), tuple(manifest["channels"])

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+COVERAGES = np.linspace(0.5, 0.99, 50)
+"""Shares of runs for which thresholds of the conformal set are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -25,25 +28,39 @@ class Calibration:
     temperature : float
         Divides the log-probabilities of the mean (Guo et al., On Calibration of Modern Neural
         Networks, ICML 2017).
-    quantile : float
-        Least probability of a cause in the conformal set, from runs not used for the others
-        (Sadinle et al., Least Ambiguous Set-Valued Classifiers, JASA 2019).
-    coverage : float
-        Share of runs whose true cause the set holds.
+    thresholds : tuple of float
+        Least probability of a cause in the conformal set, for each of `COVERAGES`, from runs not
+        used for the others (Sadinle et al., Least Ambiguous Set-Valued Classifiers, JASA 2019).
     """
 
     weights: tuple[float, ...]
     temperature: float
-    quantile: float
-    coverage: float
+    thresholds: tuple[float, ...]
 
     def combine(self, raw: Sequence[Array]) -> Array:
         """Combine and calibrate; each array and the result have shape (run, cause)."""
         return _combine(raw, np.array(self.weights), self.temperature)
 
-    def likely(self, probabilities: Array) -> NDArray[np.bool_]:
-        """Choose the conformal set of each run, (run, cause); never empty."""
-        inside = probabilities >= self.quantile
+    def likely(self, probabilities: Array, coverage: float = 0.9) -> NDArray[np.bool_]:
+        """Choose the conformal set of each run, (run, cause); never empty.
+
+        Parameters
+        ----------
+        probabilities : array of shape (run, cause)
+            Calibrated.
+        coverage : float
+            Share of runs whose true cause the sets shall hold, within `COVERAGES`.
+
+        Raises
+        ------
+        ValueError
+            Another coverage.
+        """
+        if not COVERAGES[0] <= coverage <= COVERAGES[-1]:
+            raise ValueError(
+                f"coverage is expected within {COVERAGES[0]} and {COVERAGES[-1]}, got {coverage}"
+            )
+        inside = probabilities >= np.interp(coverage, COVERAGES, self.thresholds)
         inside[np.arange(len(inside)), probabilities.argmax(1)] = True
         return np.asarray(inside)
 
@@ -91,18 +108,18 @@ def fit_combination(
     return tuple(float(w) for w in weights), temperature
 
 
-def conformal_quantile(
-    probabilities: Array, y: NDArray[np.int64], weight: Array, coverage: float
-) -> float:
-    """Find the probability that the true cause reaches in `coverage` of the runs."""
+def conformal_thresholds(
+    probabilities: Array, y: NDArray[np.int64], weight: Array
+) -> tuple[float, ...]:
+    """Find the probabilities that the true cause reaches in each of `COVERAGES` of the runs."""
     hit = probabilities[np.arange(len(y)), y]
     order = np.argsort(hit)
     passed = np.cumsum(weight[order]) / weight.sum()
     # The next run counts, too: that is what makes the coverage hold for unseen runs.
-    allowed = (1 - coverage) - 1 / (len(y) + 1)
-    if allowed < 0:
-        return 0.0  # too few runs to leave any cause out
-    return float(hit[order[np.searchsorted(passed, allowed)]])
+    allowed = (1 - COVERAGES) - 1 / (len(y) + 1)
+    found = hit[order[np.searchsorted(passed, np.maximum(allowed, 0.0))]]
+    # With too few runs no cause can be left out.
+    return tuple(float(t) for t in np.where(allowed < 0, 0.0, found))
 
 
 def expected_calibration_error(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import CurveError
 from .roles import assign
@@ -51,16 +52,19 @@ def to_run(curve: Any, **channels: ArrayLike | None) -> Run:
             kept[tag] = _series(tag, given[tag])
         elif old is not None:
             kept[tag] = Curve(tag, old.step, old.value)
-    return Run(run.id, run.source, kept, run.format)
+    return Run(run.id, run.source, kept, run.format, run.logging)
 
 
 def _columns(table: Any) -> dict[str, Curve]:
     """Read a mapping or a DataFrame: a column a channel, one of them perhaps the steps."""
     from .readers.rows import step_rank
 
-    columns = {str(name): table[name] for name in table}
+    names = [str(name) for name in getattr(table, "columns", table)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise CurveError(f"run: several columns are called {twice[0]!r}; rename all but one")
+    columns = {str(name): table[name] for name in getattr(table, "columns", table)}
     ranked = sorted((rank, name) for name in columns if (rank := step_rank(name)) is not None)
-    step = _series(ranked[0][1], columns[ranked[0][1]]).value if ranked else None
+    step = _steps(ranked[0][1], columns[ranked[0][1]]) if ranked else None
     curves: dict[str, Curve] = {}
     for name, values in columns.items():
         if step_rank(name) is not None:
@@ -99,14 +103,25 @@ def _without_gaps(curves: dict[str, Curve]) -> dict[str, Curve]:
     return out
 
 
+def _steps(name: str, values: Any) -> NDArray[np.float64]:
+    """Return the steps; dates count in milliseconds."""
+    if getattr(getattr(values, "dtype", None), "kind", "") == "M":  # of numpy or pandas
+        return np.asarray(values, "datetime64[ms]").astype(np.float64)
+    if isinstance(values, list) and all(isinstance(cell, datetime) for cell in values):
+        return np.array([1000.0 * cell.timestamp() for cell in values])
+    return _series(name, values).value
+
+
 def _series(tag: str, values: Any) -> Curve:
     if isinstance(values, Curve):
         return Curve(tag, values.step, values.value)
-    if hasattr(values, "to_numpy"):  # a pandas Series: its index counts the steps
-        index = values.index
-        numeric = getattr(index, "is_unique", False) and index.dtype.kind in "iuf"
-        return Curve.of(tag, values.to_numpy(), index.to_numpy() if numeric else None)
-    return Curve.of(tag, values)
+    if not hasattr(values, "to_numpy"):
+        return Curve.of(tag, values)
+    if not hasattr(values, "index"):  # of another library than pandas
+        return Curve.of(tag, values.to_numpy())
+    index = values.index  # of a pandas Series: it counts the steps
+    numeric = getattr(index, "is_unique", False) and index.dtype.kind in "iuf"
+    return Curve.of(tag, values.to_numpy(), index.to_numpy() if numeric else None)
 
 
 def _only_run(path: Path | str) -> Run:

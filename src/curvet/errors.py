@@ -9,6 +9,7 @@ CurvetError                something that the user can act on; the command line 
 ├── CorpusError            a corpus of simulated runs that is damaged or of other settings
 ├── ScoreError             scores cannot be kept or written, or nobody can do the work
 ├── SelectionError         a condition or a date that selects no logs because it says nothing
+├── PriorError             a prior over the causes that cannot be one
 ├── LanguageError          a language without texts
 └── UnknownCauseError      a name that is no cause
 """
@@ -67,6 +68,10 @@ class ScoreError(CurvetError):
 
 class SelectionError(CurvetError):
     """A condition or a date cannot be understood."""
+
+
+class PriorError(CurvetError):
+    """What was named is no prior over the causes."""
 
 
 class LanguageError(CurvetError):

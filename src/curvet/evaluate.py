@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from .calibrate import Calibration, expected_calibration_error, log_loss
 from .classifiers import Inputs
 from .classifiers.base import without
 from .errors import CorpusError
-from .labelled import corpus_seed, load_labelled, split
-from .predictor import Predictor, make_inputs
+from .labelled import Labelled, corpus_seed, load_labelled, split
+from .novelty import Novelty
+from .predictor import LONGEST, UNLIKE, Predictor, make_inputs
 from .roles import assign
+from .run import Curve, Run
 from .standardise import MIN_POINTS, standardise_many
 from .trials import read_trial
 
@@ -26,6 +29,9 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
     "training loss alone": ("val", "grad_norm", "lr"),
 }
 """Channels taken away before scoring."""
+
+PREFIXES = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Shares of a run after which it is diagnosed while it is still going."""
 
 Array = NDArray[np.float64]
 
@@ -62,13 +68,14 @@ def evaluate(
     if corpus is not None:
         out["simulated"] = _on_corpus(predictor, corpus)
     if field is not None:
-        out["field"] = _on_field(predictor, field)
+        out["field"], out["early"] = _on_field(predictor, field)
     return out
 
 
 def score_views(
     probabilities_of: Callable[[Inputs], Array],
     calibration: Calibration,
+    novelty: Novelty,
     inputs: Inputs,
     y: NDArray[np.int64],
     weight: Array,
@@ -81,18 +88,29 @@ def score_views(
     ----------
     probabilities_of : callable
         Inputs of n runs -> calibrated probabilities (n, cause).
+    calibration, novelty
+        Of the bundle: they decide which runs get a cause.
     inputs, y, weight
         The runs, their causes (n,) as positions in `causes`, and how much each counts.
     bases : array of shape (n,)
         Which runs belong together; see `intervals`.
     """
     out: dict[str, Any] = {}
+    unlike = novelty.rank(inputs.table) > UNLIKE
     for view, gone in VIEWS.items():
         seen = inputs
         for channel in gone:
             seen = without(seen, channel, np.ones(len(seen), bool))
         p = probabilities_of(seen)
-        out[view] = score(p, calibration.likely(p), y, weight, causes)
+        likely = calibration.likely(p)
+        answered = ~unlike & (likely.sum(1) <= LONGEST * len(causes))
+        out[view] = score(p, likely, y, weight, causes)
+        out[view] |= {
+            "unlike": float(np.average(unlike, weights=weight)),
+            "top1_unlike": _share(p.argmax(1)[unlike] == y[unlike], weight[unlike]),
+            "answered": float(np.average(answered, weights=weight)),
+            "top1_answered": _share(p.argmax(1)[answered] == y[answered], weight[answered]),
+        }
         out[view]["intervals"] = intervals(p.argmax(1), y, weight, bases)
     return out
 
@@ -207,9 +225,11 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
     labelled = load_labelled(corpus)
     if predictor.bundle.manifest["corpus"]["seed"] == corpus_seed(corpus):
         labelled = split(labelled, predictor.bundle.manifest["seed"])[2]
+    labelled = labelled.part(~labelled.both)
     return score_views(
         predictor.probabilities,
         predictor.bundle.calibration,
+        predictor.bundle.novelty,
         labelled.inputs,
         labelled.y,
         labelled.weight,
@@ -218,14 +238,106 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
     )
 
 
-def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
+def score_pairs(
+    p: Array, likely: NDArray[np.bool_], labelled: Labelled
+) -> dict[str, float | int | list[float]]:
+    """Tell how often both causes of runs with two are found.
+
+    Parameters
+    ----------
+    p, likely : arrays of shape (run, cause)
+        Probabilities and conformal sets.
+    labelled : Labelled
+        Runs with two causes.
+
+    Returns
+    -------
+    dict
+        runs; both_first: both are ranked before all others, with its 95 % bootstrap interval over
+        bases; one_first; both_in_three; both_likely; names_one: the verdict is one of them.
+    """
+    rank = (-p).argsort(1).argsort(1)
+    rows = np.arange(len(p))
+    worse = np.maximum(rank[rows, labelled.y], rank[rows, labelled.also])
+    better = np.minimum(rank[rows, labelled.y], rank[rows, labelled.also])
+    both = worse < 2
+    _, member = np.unique(labelled.base, return_inverse=True)
+    rng, shares, n_bases = np.random.default_rng(0), [], int(member.max(initial=0)) + 1
+    for _ in range(400):
+        times = np.bincount(rng.integers(0, n_bases, n_bases), minlength=n_bases)[member]
+        shares.append(float((both * times).sum() / max(times.sum(), 1)))
+    inside = likely[rows, labelled.y] & likely[rows, labelled.also]
+    return {
+        "runs": len(p),
+        "both_first": float(both.mean()),
+        "interval": [float(np.quantile(shares, q)) for q in (0.025, 0.975)],
+        "names_one": float((better == 0).mean()),
+        "both_in_three": float((worse < 3).mean()),
+        "both_likely": float(inside.mean()),
+    }
+
+
+def score_prefixes(
+    predictor: Predictor, runs: Sequence[Run], y: NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
+    """Diagnose runs after a share of their points, as if they were still going.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Gives the diagnoses.
+    runs : sequence of Run
+        Whole runs.
+    y : array of shape (run,)
+        Their causes, as positions in the bundle's.
+
+    Returns
+    -------
+    dict of share to figures
+        answered: share of runs that get a cause; too_short: too few points for probabilities; and
+        of those with probabilities top1, top3, calibration_error, coverage and set_size;
+        top1_answered: of those that get a cause.
+    """
+    causes = predictor.bundle.causes
+    out: dict[str, dict[str, float]] = {}
+    for share in PREFIXES:
+        found = predictor.diagnose_many([_prefix(run, share) for run in runs])
+        known = np.array([bool(d.probabilities) for d in found])
+        p = np.array([[d.probabilities[key] for key in causes] for d in found if d.probabilities])
+        likely = np.array([[key in d.likely for key in causes] for d in found if d.probabilities])
+        answered = np.array([d.cause is not None for d in found])
+        right = np.array([d.cause == causes[k] for d, k in zip(found, y, strict=True)])
+        figures = {"answered": answered.mean(), "too_short": (~known).mean()}
+        if answered.any():
+            figures["top1_answered"] = right[answered].mean()
+        if known.any():
+            whole = score(p, likely, y[known], np.ones(len(p)), causes)
+            names = ("top1", "top3", "calibration_error", "coverage", "set_size")
+            figures |= {name: whole[name] for name in names}
+        out[f"{share:g}"] = {name: float(value) for name, value in figures.items()}
+    return out
+
+
+def _prefix(run: Run, share: float) -> Run:
+    """Keep the first points of every curve, as far as the run had come; at least one of each."""
+    curves = {
+        tag: Curve(tag, c.step[:n], c.value[:n])
+        for tag, c in run.curves.items()
+        for n in [max(1, round(share * len(c)))]
+    }
+    return replace(run, curves=curves)
+
+
+def _on_field(predictor: Predictor, field: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Score whole runs by source and view, and runs that are still going by source."""
     causes = list(predictor.bundle.causes)
-    kept, groups, bases, runs = [], [], [], []
+    kept, groups, bases, runs, whole = [], [], [], [], []
     for trial in read_trial(field):
         channels = assign(trial.run)
         finite = np.isfinite(channels.loss.value).any()
         if trial.cause in causes and len(channels.loss) >= MIN_POINTS and finite:
             runs.append(channels)
+            whole.append(trial.run)
             kept.append(causes.index(trial.cause))
             groups.append(trial.group)
             bases.append(trial.base)
@@ -234,15 +346,19 @@ def _on_field(predictor: Predictor, field: Path) -> dict[str, Any]:
     inputs, y = make_inputs(standardise_many(runs)), np.array(kept)
     group, base = np.array(groups), np.array(bases)
     out: dict[str, Any] = {}
+    early: dict[str, Any] = {}
     for name in ("all sources", *sorted(set(groups))):
         rows = np.ones(len(y), bool) if name == "all sources" else group == name
         out[name] = score_views(
             predictor.probabilities,
             predictor.bundle.calibration,
+            predictor.bundle.novelty,
             inputs[rows],
             y[rows],
             np.ones(int(rows.sum())),
             causes,
             base[rows],
         )
-    return out
+        some = [whole[row] for row in np.flatnonzero(rows)]
+        early[name] = score_prefixes(predictor, some, y[rows])
+    return out, early

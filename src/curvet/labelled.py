@@ -13,32 +13,10 @@ from .causes import CAUSES
 from .classifiers import Inputs
 from .errors import CorpusError
 from .predictor import make_inputs
+from .prior import PRIOR
 from .roles import assign
 from .simulate.corpus import list_rounds, read_manifest, read_round
 from .standardise import standardise_many
-
-HEALTHY_SHARE = 0.3
-"""Prior probability of a healthy run: more than any fault, but people ask about suspect runs."""
-
-RARE = {
-    # Validation that follows training down to nothing is mostly easy data.
-    "train_val_leak": 0.1,
-    # These presuppose what most runs do not have.
-    "resume_state_lost": 0.25,
-    "precision_overflow": 0.25,
-    # Of 88 threads in which people found out what was wrong, one was of these.
-    "unsuitable_optimizer": 0.5,
-    "batch_too_small": 0.5,
-    "batch_too_large": 0.5,
-}
-"""How common some faults are beside another."""
-
-_SHARES = {key: RARE.get(key, 1.0) for key in CAUSES if key != "healthy"}
-PRIOR = {
-    "healthy": HEALTHY_SHARE,
-    **{k: (1 - HEALTHY_SHARE) * share / sum(_SHARES.values()) for k, share in _SHARES.items()},
-}
-"""Prior probability of each cause, which training and calibration assume."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +29,8 @@ class Labelled:
         Of n runs.
     y : array of shape (n,), int64
         Position in `causes.CAUSES`.
+    also : array of shape (n,), int64
+        The second cause of runs that have two; -1 for all others.
     base : array of shape (n,), str
         Runs of one base share task, net and seed.
     group : array of shape (n,), str
@@ -61,6 +41,7 @@ class Labelled:
 
     inputs: Inputs
     y: NDArray[np.int64]
+    also: NDArray[np.int64]
     base: NDArray[np.str_]
     group: NDArray[np.str_]
     task: NDArray[np.str_]
@@ -72,6 +53,7 @@ class Labelled:
         return Labelled(
             self.inputs[rows],
             self.y[rows],
+            self.also[rows],
             self.base[rows],
             self.group[rows],
             self.task[rows],
@@ -82,10 +64,22 @@ class Labelled:
     @property
     def weight(self) -> NDArray[np.float64]:
         """Weights under which the runs have the prior, (n,), mean 1."""
-        counts = np.bincount(self.y, minlength=len(CAUSES))
+        part = np.where(self.both, 0.5, 1.0)
         share = np.array([PRIOR[key] for key in CAUSES])
-        weight = share[self.y] / counts[self.y]
+        weight = part * share[self.y] / np.bincount(self.y, part, len(CAUSES))[self.y]
         return np.asarray(weight / weight.mean())
+
+    @property
+    def both(self) -> NDArray[np.bool_]:
+        """Which runs have two causes, (n,)."""
+        return np.asarray(self.also >= 0)
+
+    def under_each(self) -> Labelled:
+        """Return the runs with those of two causes twice: under the one and under the other."""
+        whole = self.part(np.concatenate([np.arange(len(self.y)), np.flatnonzero(self.both)]))
+        n = len(self.y)
+        whole.y[n:], whole.also[n:] = whole.also[n:].copy(), whole.y[n:].copy()
+        return whole
 
 
 def load_labelled(
@@ -118,13 +112,14 @@ def load_labelled(
     if not parts:
         raise CorpusError(f"{corpus}: no labelled run; simulate more")
     inputs, labels = zip(*parts, strict=True)
-    cause, base, group, task, net, style = np.concatenate(labels).T
-    keys = list(CAUSES)
+    cause, also, base, group, task, net, style = np.concatenate(labels).T
+    keys = ["", *CAUSES]
     return Labelled(
         Inputs(
             np.concatenate([p.table for p in inputs]), np.concatenate([p.image for p in inputs])
         ),
-        np.array([keys.index(key) for key in cause]),
+        np.array([keys.index(key) - 1 for key in cause]),
+        np.array([keys.index(key) - 1 for key in also]),
         base,
         group,
         task,
@@ -141,8 +136,9 @@ def _load_round(
     if not examples:
         return None
     labels = [
-        (e.cause, e.training.base, e.family, e.training.task, e.training.net, e.style)
+        (e.cause, t.also, t.base, e.family, t.task, t.net, e.style)
         for e in examples
+        for t in [e.training]
     ]
     return make_inputs(standardise_many([assign(e.run) for e in examples])), np.array(labels)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from .bundle import Bundle, load_bundle
 from .classifiers import Inputs, predict_raw
@@ -18,17 +18,30 @@ from .diagnosis import Diagnosis
 from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
+from .limits import limits_of
 from .lookalikes import choose_checks
-from .roles import Channels, assign
+from .prior import estimate_prior, parse_prior, reweigh
+from .roles import Channels, accuracy_in, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
 from .texts import say, say_count
+
+Array = NDArray[np.float64]
 
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
     """Put standardised runs into the form that the classifiers see."""
     images = [run.image for run in runs]
     return Inputs(extract_features(runs), np.stack(images))
+
+
+class Verdict(NamedTuple):
+    """What follows from the probabilities of one run; see `Diagnosis`."""
+
+    probabilities: Mapping[str, float]
+    cause: str | None
+    likely: tuple[str, ...]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,14 +52,42 @@ class Predictor:
     ----------
     bundle : Bundle
         See `bundle.load_bundle`.
+    prior : array of shape (cause,) or None
+        How common each cause is; None: as the bundle was trained, or, with the name "archive",
+        as the runs of an archive say (see `under_own_prior`).
+    prior_name : str
+        What was asked for.
+    coverage : float
+        Share of runs whose `likely` shall hold the true cause.
     """
 
     bundle: Bundle
+    prior: Array | None = None
+    prior_name: str = "default"
+    coverage: float = 0.9
 
     @classmethod
-    def load(cls, bundle: Path | None = None) -> Predictor:
-        """Load a bundle from its folder; the shipped one when left out."""
-        return cls(load_bundle(bundle))
+    def load(
+        cls, bundle: Path | None = None, prior: str = "default", coverage: float = 0.9
+    ) -> Predictor:
+        """Load a bundle from its folder; the shipped one when left out.
+
+        Parameters
+        ----------
+        bundle : Path, optional
+            The folder.
+        prior : str
+            See `prior.ACCEPTED`.
+        coverage : float
+            0.5 to 0.99.
+
+        Raises
+        ------
+        BundleError, PriorError
+            Of no use.
+        """
+        loaded = load_bundle(bundle)
+        return cls(loaded, parse_prior(prior, loaded.causes, loaded.prior), prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
         """Diagnose one run; see `diagnose_many`."""
@@ -63,8 +104,9 @@ class Predictor:
         Returns
         -------
         list of Diagnosis
-            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points has
-            no cause, but a reason.
+            In the same order. A run with fewer than `standardise.MIN_POINTS` finite points, one
+            with an accuracy in place of the loss, one whose conformal set is long, and one that
+            is unlike all that the bundle knows have no cause, but a reason.
 
         Raises
         ------
@@ -74,55 +116,122 @@ class Predictor:
             A training loss without a single finite value.
         """
         channels = [_usable(assign(run), run) for run in runs]
-        ready = [i for i, c in enumerate(channels) if _too_short(c) == ""]
+        ready = [i for i, c in enumerate(channels) if _no_answer(c) == ""]
         answers: dict[int, Diagnosis] = {}
         if ready:
-            probabilities = self.probabilities(
-                make_inputs(standardise_many([channels[i] for i in ready]))
-            )
-            sets = self.bundle.calibration.likely(probabilities)
-            for i, p, inside in zip(ready, probabilities, sets, strict=True):
-                answers[i] = self._answer(runs[i], channels[i], p, inside)
-        return [answers.get(i) or self._too_early(run, channels[i]) for i, run in enumerate(runs)]
+            inputs = make_inputs(standardise_many([channels[i] for i in ready]))
+            probabilities = self.probabilities(inputs)
+            novelty = self.bundle.novelty.rank(inputs.table).tolist()
+            verdicts = self.judge(probabilities, novelty)
+            for i, verdict, far in zip(ready, verdicts, novelty, strict=True):
+                measured = self._measured(runs[i], channels[i])
+                limits = limits_of(runs[i], channels[i], verdict.likely)
+                answers[i] = _settled(replace(measured, novelty=far, limits=limits), verdict)
+        return [answers.get(i) or self._unasked(run, channels[i]) for i, run in enumerate(runs)]
 
-    def probabilities(self, inputs: Inputs) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
         raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
-        return self.bundle.calibration.combine(raw)
+        p = self.bundle.calibration.combine(raw)
+        return p if self.prior is None else reweigh(p, self.trained_prior, self.prior)
 
-    def _answer(self, run: Run, channels: Channels, p: ArrayLike, inside: ArrayLike) -> Diagnosis:
-        probabilities = np.asarray(p, np.float64)
-        order = np.argsort(-probabilities, kind="stable")
+    def judge(self, probabilities: Array, novelty: Sequence[float | None]) -> list[Verdict]:
+        """Say what follows from probabilities: a cause, or a reason for none.
+
+        Parameters
+        ----------
+        probabilities : array of shape (run, cause)
+            Calibrated, in the order of the bundle.
+        novelty : sequence of float or None
+            Of each run: share of known runs that are nearer to the others.
+        """
         causes = self.bundle.causes
-        likely = tuple(causes[k] for k in order if np.asarray(inside)[k])
-        evidence, found = measure(channels), _found(channels)
-        return Diagnosis(
-            run.id,
-            run.source,
-            {causes[k]: float(probabilities[k]) for k in order},
-            causes[order[0]],
-            likely,
-            "",
-            evidence,
-            found,
-            len(channels.loss),
-            self.bundle.name,
-            checks=choose_checks(likely, evidence, found),
-        )
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        inside = self.bundle.calibration.likely(probabilities, self.coverage)
+        verdicts = []
+        for p, ranked, likely, far in zip(
+            probabilities.tolist(), order.tolist(), inside.tolist(), novelty, strict=True
+        ):
+            reason = _doubt(sum(likely), len(causes), far)
+            verdicts.append(
+                Verdict(
+                    {causes[k]: p[k] for k in ranked},
+                    None if reason else causes[ranked[0]],
+                    tuple(causes[k] for k in ranked if likely[k]),
+                    reason,
+                )
+            )
+        return verdicts
 
-    def _too_early(self, run: Run, channels: Channels) -> Diagnosis:
+    def under_own_prior(self, diagnoses: Sequence[Diagnosis]) -> list[Diagnosis]:
+        """Answer again under the prior that the answers of an archive's runs show.
+
+        Parameters
+        ----------
+        diagnoses : sequence of Diagnosis
+            Of one archive, all from this predictor.
+
+        Returns
+        -------
+        list of Diagnosis
+            In the same order; see `prior.estimate_prior`.
+        """
+        causes, old = self.bundle.causes, self.trained_prior
+        asked = [d for d in diagnoses if d.probabilities]
+        p = np.array([[d.probabilities[key] for key in causes] for d in asked])
+        p = p.reshape(len(asked), len(causes))
+        answers = reweigh(p, old, estimate_prior(p, old))
+        verdicts = iter(self.judge(answers, [d.novelty for d in asked]))
+        return [_settled(d, next(verdicts)) if d.probabilities else d for d in diagnoses]
+
+    @property
+    def trained_prior(self) -> Array:
+        """How common each cause is in the answers of the bundle itself, (cause,)."""
+        return np.array([self.bundle.prior[key] for key in self.bundle.causes])
+
+    def _measured(self, run: Run, channels: Channels) -> Diagnosis:
+        """Make a diagnosis that has no answer yet."""
         return Diagnosis(
             run.id,
             run.source,
             {},
             None,
             (),
-            _too_short(channels),
+            "",
             measure(channels),
             _found(channels),
             len(channels.loss),
             self.bundle.name,
+            self.coverage,
+            None,
+            self.prior_name,
         )
+
+    def _unasked(self, run: Run, channels: Channels) -> Diagnosis:
+        measured = self._measured(run, channels)
+        return replace(measured, reason=_no_answer(channels), limits=limits_of(run, channels))
+
+
+UNLIKE = 0.97
+"""Share of known runs that are nearer from which a run is unlike all that is known."""
+
+LONGEST = 0.25
+"""Share of all causes that a conformal set may hold and still be an answer."""
+
+
+def _doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
+    """Say why an answer is none; "" if it is one."""
+    if novelty is not None and novelty > UNLIKE:
+        return say("reasons.unlike", share=novelty)
+    if n_likely > LONGEST * n_causes:
+        return say("reasons.undecided", count=n_likely)
+    return ""
+
+
+def _settled(measured: Diagnosis, verdict: Verdict) -> Diagnosis:
+    """Give a diagnosis its verdict, and what follows from that."""
+    checks = choose_checks(verdict.likely, measured.evidence, measured.channels)
+    return replace(measured, **verdict._asdict(), checks=checks)
 
 
 def predict_cause(
@@ -132,6 +241,8 @@ def predict_cause(
     grad_norm: ArrayLike | None = None,
     lr: ArrayLike | None = None,
     bundle: Predictor | str | os.PathLike[str] | None = None,
+    prior: str = "default",
+    coverage: float = 0.9,
 ) -> Diagnosis:
     """Say why a training run went wrong.
 
@@ -145,6 +256,11 @@ def predict_cause(
         learning rate. They win over those of the same role in `curve`.
     bundle : Predictor or path, optional
         Another predictor than the one that ships with curvet.
+    prior : str
+        How common each cause is where the run comes from: "default" (as trained: healthy is by
+        far the commonest), "uniform", "healthy=0.8", or a JSON file of shares.
+    coverage : float
+        Share of runs whose `likely` shall hold the true cause, 0.5 to 0.99.
 
     Returns
     -------
@@ -162,18 +278,18 @@ def predict_cause(
     >>> predict_cause(loss).probabilities["healthy"] < 0.5
     True
     """
-    predictor = bundle if isinstance(bundle, Predictor) else _predictor(bundle)
+    predictor = bundle if isinstance(bundle, Predictor) else _predictor(bundle, prior, coverage)
     return predictor.diagnose(to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
 
 
-_loaded: dict[Path | None, Predictor] = {}
+_loaded: dict[tuple[Path | None, str, float], Predictor] = {}
 
 
-def _predictor(bundle: str | os.PathLike[str] | None) -> Predictor:
+def _predictor(bundle: str | os.PathLike[str] | None, prior: str, coverage: float) -> Predictor:
     """Load each bundle once in a process."""
-    key = None if bundle is None else Path(bundle).resolve()
+    key = (None if bundle is None else Path(bundle).resolve(), prior, coverage)
     if key not in _loaded:
-        _loaded[key] = Predictor.load(key)
+        _loaded[key] = Predictor.load(*key)
     return _loaded[key]
 
 
@@ -187,12 +303,13 @@ def _usable(channels: Channels, run: Run) -> Channels:
     return channels
 
 
-def _too_short(channels: Channels) -> str:
-    """Say why a run has too few points for an answer; "" if it has enough."""
+def _no_answer(channels: Channels) -> str:
+    """Say why a run allows no answer: too few points, or no loss at all; "" if it does."""
     n = int(np.isfinite(channels.loss.value).sum())
     diverged = n < len(channels.loss) and len(channels.loss) >= MIN_POINTS
     if n >= MIN_POINTS or (diverged and n >= 1):
-        return ""
+        accuracy = accuracy_in(channels.loss)
+        return "" if accuracy is None else say("reasons.accuracy", **accuracy)
     return say("reasons.too_short", points=say_count("counts.points", n), least=MIN_POINTS)
 
 

@@ -311,6 +311,12 @@ class Trace:
         return mean_or_inf(self.loss[-max(1, len(self.loss) // 10) :])
 
     @property
+    def middle(self) -> float:
+        """Level of the training loss half-way: the median of a tenth of the run."""
+        half = len(self.loss) // 2
+        return float(np.median(self.loss[half : half + max(1, len(self.loss) // 10)]))
+
+    @property
     def drop(self) -> float:
         """How far the training loss came down from its start."""
         return self.start - self.end
@@ -329,13 +335,13 @@ class Trace:
     def val_rise(self) -> float:
         """How far the validation loss ends above its minimum.
 
-        As a share of the minimum, or of the whole fall to it where that is more: twice almost
-        nothing is almost nothing.
+        As a share of the minimum, or of three tenths of the fall to it where that is more: twice
+        almost nothing is almost nothing.
         """
         if len(self.val) == 0 or not np.isfinite(self.val).all():
             return np.inf
         least = float(self.val.min())
-        return (self.val_end - least) / max(abs(least), float(self.val[0]) - least, 1e-12)
+        return (self.val_end - least) / max(abs(least), 0.3 * (float(self.val[0]) - least), 1e-12)
 
     @property
     def noise(self) -> float:

@@ -1,9 +1,10 @@
-"""What was logged, unchanged: Curve and Run."""
+"""What was logged, unchanged: Curve and Run; and how it came to be logged: Logging."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,6 +70,35 @@ class Curve:
         return len(self.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What the tool that wrote a log does to the training loss before it is logged.
+
+    Parameters
+    ----------
+    source : str
+        Where that is documented, or why it cannot be known.
+    interval : "step", "steps", "epoch" or "unknown"
+        A point for each step, for every k-th step, or for each epoch.
+    smoothing : "none", "mean", "running_mean", "median" or "unknown"
+        A point is the value of one step; the mean since the point before; or the mean or the
+        median of the last `window` steps, which may reach beyond the point before.
+    window : int
+        Steps that a running mean or a median looks at; 0 where the log does not say.
+    nonfinite : "kept", "dropped", "replaced" or "unknown"
+        What becomes of NaN and infinity: logged, left out of means and log, or made a number.
+    """
+
+    source: str = "numbers without the tool that logged them"
+    interval: Literal["step", "steps", "epoch", "unknown"] = "unknown"
+    smoothing: Literal["none", "mean", "running_mean", "median", "unknown"] = "unknown"
+    window: int = 0
+    nonfinite: Literal["kept", "dropped", "replaced", "unknown"] = "unknown"
+
+
+UNKNOWN = Logging()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One training run as its log holds it.
@@ -83,19 +113,41 @@ class Run:
         All series, by the tag in the log.
     format : str
         Name of the reader that read it.
+    logging : Logging
+        What the tool that logged it did to the values.
     """
 
     id: str
     source: str
     curves: Mapping[str, Curve] = field(repr=False)
     format: str = "python"
+    logging: Logging = UNKNOWN
 
 
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor that requires grad, too
-        raise CurveError(f"{name}: expected numbers, but found {values!r:.60}") from error
+        array = np.asarray(values)
+        # numpy would turn truth values, dates and complex numbers into numbers that mean nothing.
+        if array.dtype.kind not in "bcmMV" and values is not None:
+            array = array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # of tensors, too
+        raise _no_numbers(name, values) from error
+    if array.dtype != np.float64:
+        raise _no_numbers(name, values)
     if array.ndim != 1:
-        raise CurveError(f"{name}: expected one dimension, but found shape {array.shape}")
+        raise CurveError(
+            f"{name}: expected one dimension, but found shape {array.shape}; "
+            "pass a list or array with one number a step"
+        )
     return array
+
+
+def _no_numbers(name: str, values: Any) -> CurveError:
+    kind = type(values).__name__
+    found = f"{values!r:.60}" if isinstance(values, (list, tuple, str, dict, type(None))) else kind
+    found += f" of {values.dtype}" if hasattr(values, "dtype") else ""
+    first = values[0] if isinstance(values, (list, tuple)) and values else values
+    remedy = "tensor.detach()" if hasattr(first, "detach") else "one number a step, NaN for a gap"
+    return CurveError(f"{name}: expected numbers, but found {found}; pass {remedy}")

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import save_bundle
-from .calibrate import Calibration, conformal_quantile, fit_combination
+from .calibrate import COVERAGES, Calibration, conformal_thresholds, fit_combination
 from .causes import CAUSES
 from .classifiers import CLASSIFIERS, Classifier, Inputs, Mlp, Tabular, predict_raw
 from .classifiers.base import without
 from .classifiers.nets import DROP
 from .errors import CorpusError
-from .evaluate import score_views
-from .labelled import PRIOR, Labelled, corpus_seed, load_labelled, split
+from .evaluate import score_pairs, score_views
+from .labelled import Labelled, corpus_seed, load_labelled, split
+from .novelty import Novelty, fit_novelty
+from .prior import PRIOR
 from .simulate.corpus import read_manifest
 from .standardise import OPTIONAL
 
-COVERAGE = 0.9
+CLASSES = ("teacher", "clusters", "parity")
+"""Tasks that are classification; the others are regression and sequences."""
 
 
 def drop_channels(inputs: Inputs, rng: np.random.Generator) -> Inputs:
@@ -64,13 +68,18 @@ def train(
         corpus, lambda done, total: progress(10 * done // total, 100), workers=workers
     )
     fit, held, test = split(labelled, seed)
+    fit, held = fit.under_each(), held.under_each()
     lacking = [key for i, key in enumerate(CAUSES) if not (fit.y == i).any()]
     if lacking:
         raise CorpusError(f"{corpus}: too few runs to learn {', '.join(lacking)}; simulate more")
     progress(10, 100)
     classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(75 * done), 100))
-    temperature = temperature_of_new_nets(fit, held, seed)
-    calibration = calibrate(classifiers, held, seed, temperature)
+    calibration = calibrate(classifiers, held, seed, shift_to_new_kinds(fit, held, seed))
+    novelty = fit_novelty(
+        drop_channels(fit.inputs, np.random.default_rng((seed, 3))).table,
+        drop_channels(held.inputs, np.random.default_rng((seed, 4))).table,
+        seed,
+    )
     progress(95, 100)
     runs = int(read_manifest(corpus)["runs"])
     made = {
@@ -87,9 +96,9 @@ def train(
             f"curvet simulate --runs {runs} --out {_shown(corpus)} --seed {corpus_seed(corpus)}",
             f"curvet train --corpus {_shown(corpus)} --out {_shown(out)} --seed {seed}",
         ],
-        "scores": _scores(classifiers, calibration, test),
+        **_scores(classifiers, calibration, novelty, test),
     }
-    save_bundle(out, list(CAUSES), classifiers, calibration, made)
+    save_bundle(out, list(CAUSES), classifiers, calibration, novelty, made)
     progress(100, 100)
 
 
@@ -123,33 +132,71 @@ def fit_classifiers(
         return [trees.result() if kind is Tabular else nets[kind] for kind in CLASSIFIERS]
 
 
-def temperature_of_new_nets(fit: Labelled, held: Labelled, seed: int) -> float:
-    """Fit the temperature that a classifier takes on kinds of nets never trained on.
+class Shift(NamedTuple):
+    """What changes between kinds of runs that were trained on and kinds that were not.
 
-    The bases of `held` are new, but their kinds of nets are not; a user's are. So one is trained
-    on fully connected nets and tried on all others, and the other way round: `Mlp`, the quickest.
+    Parameters
+    ----------
+    temperature : float
+        Factor on the temperature, at least 1.
+    thresholds : array of shape (coverage,)
+        Factors on the thresholds of the conformal set, at most 1.
+    """
+
+    temperature: float
+    thresholds: NDArray[np.float64]
+
+
+def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
+    """Measure how much surer a classifier is than it should be on kinds never trained on.
+
+    The bases of `held` are new, but their kinds of nets and tasks are not; a user's are. So
+    `Mlp`, the quickest, is trained on fully connected or on other nets, and on classification or
+    on other tasks, and tried on held-out bases of its own kind and of the opposite one.
 
     Returns
     -------
-    float
-        1 where the corpus does not have both.
+    Shift
+        None where the corpus has not all causes of each kind.
     """
-    raw, y, weight = [], [], []
-    mlp_fit, mlp_held = _is_mlp(fit), _is_mlp(held)
-    for trained, tried in ((mlp_fit, ~mlp_held), (~mlp_fit, mlp_held)):
-        few = fit.part(np.flatnonzero(trained))
-        if len(np.unique(few.y)) < len(CAUSES) or not tried.any():
-            return 1.0
-        rng = np.random.default_rng((seed, 2))
+    tried: dict[bool, list[Answers]] = {True: [], False: []}
+    for net, task in product((True, False), repeat=2):
+        few = fit.part(np.flatnonzero((_is_mlp(fit) == net) & (_is_class(fit) == task)))
+        if len(np.unique(few.y)) < len(CAUSES):
+            return Shift(1.0, np.ones(len(COVERAGES)))
         model = Mlp().fit(few.inputs, few.y, few.weight, len(CAUSES), seed, _silent)
-        some = held.part(np.flatnonzero(tried))
-        raw += predict_raw([model], drop_channels(some.inputs, rng), list(CAUSES))
-        y.append(some.y)
-        weight.append(some.weight)
-    _, temperature = fit_combination(
-        [np.concatenate(raw)], np.concatenate(y), np.concatenate(weight)
-    )
-    return temperature
+        for own in (True, False):
+            like = (_is_mlp(held) == net) == own
+            some = held.part(np.flatnonzero(like & ((_is_class(held) == task) == own)))
+            inputs = drop_channels(some.inputs, np.random.default_rng((seed, 2)))
+            if len(some.y):
+                raw = predict_raw([model], inputs, list(CAUSES))[0]
+                tried[own].append(Answers(raw, some.y, some.weight))
+    if not (tried[True] and tried[False]):
+        return Shift(1.0, np.ones(len(COVERAGES)))
+    usual, new = (_calibrated_alone(tried[own]) for own in (True, False))
+    share = np.divide(new[1], usual[1], out=np.ones(len(COVERAGES)), where=usual[1] > 0)
+    return Shift(max(1.0, new[0] / usual[0]), np.minimum(share, 1.0))
+
+
+class Answers(NamedTuple):
+    """Raw probabilities (run, cause), true causes (run,) and weights (run,) of some runs."""
+
+    raw: NDArray[np.float64]
+    y: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+
+def _calibrated_alone(parts: Sequence[Answers]) -> tuple[float, NDArray[np.float64]]:
+    """Return temperature and thresholds of one classifier on runs of all parts."""
+    raw, y, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    weights, temperature = fit_combination([raw], y, weight)
+    p = Calibration(weights, temperature, ()).combine([raw])
+    return temperature, np.array(conformal_thresholds(p, y, weight))
+
+
+def _is_class(labelled: Labelled) -> NDArray[np.bool_]:
+    return np.isin(labelled.task, CLASSES)
 
 
 def _is_mlp(labelled: Labelled) -> NDArray[np.bool_]:
@@ -161,7 +208,7 @@ def _silent(done: int, total: int) -> None:
 
 
 def calibrate(
-    classifiers: Sequence[Classifier], held: Labelled, seed: int, shifted: float
+    classifiers: Sequence[Classifier], held: Labelled, seed: int, shift: Shift
 ) -> Calibration:
     """Fit combination and temperature on one half of unseen rounds, the set on the other.
 
@@ -173,34 +220,41 @@ def calibrate(
         Rounds that none of them has seen.
     seed : int
         Draws the halves and the channels that are dropped.
-    shifted : float
-        Temperature that `Mlp` takes on kinds of nets that it has never seen.
+    shift : Shift
+        How much less sure to be on kinds that nobody has seen.
     """
     rng = np.random.default_rng((seed, 1))
     groups = rng.permutation(np.unique(held.group))
     first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
     inputs, weight = drop_channels(held.inputs, rng), held.weight
     raw = predict_raw(classifiers, inputs, list(CAUSES))
-    truth, counts = held.y[first], weight[first]
-    weights, temperature = fit_combination([p[first] for p in raw], truth, counts)
-    alone = [c.name for c in classifiers].index(Mlp().name)
-    _, usual = fit_combination([raw[alone][first]], truth, counts)
-    temperature *= max(1.0, shifted / usual)
-    combined = Calibration(weights, temperature, 0.0, COVERAGE).combine(raw)
+    weights, temperature = fit_combination([p[first] for p in raw], held.y[first], weight[first])
+    temperature *= shift.temperature
+    combined = Calibration(weights, temperature, ()).combine(raw)
     rest = ~first if (~first).any() else first
-    quantile = conformal_quantile(combined[rest], held.y[rest], weight[rest], COVERAGE)
-    return Calibration(weights, temperature, quantile, COVERAGE)
+    thresholds = conformal_thresholds(combined[rest], held.y[rest], weight[rest])
+    lowered = np.array(thresholds) * shift.thresholds
+    return Calibration(weights, temperature, tuple(float(t) for t in lowered))
 
 
 def _scores(
-    classifiers: Sequence[Classifier], calibration: Calibration, test: Labelled
+    classifiers: Sequence[Classifier], calibration: Calibration, novelty: Novelty, test: Labelled
 ) -> dict[str, Any]:
-    return score_views(
-        lambda inputs: calibration.combine(predict_raw(classifiers, inputs, list(CAUSES))),
+    def probabilities_of(inputs: Inputs) -> NDArray[np.float64]:
+        return calibration.combine(predict_raw(classifiers, inputs, list(CAUSES)))
+
+    one, two = test.part(~test.both), test.part(test.both)
+    views = score_views(
+        probabilities_of,
         calibration,
-        test.inputs,
-        test.y,
-        test.weight,
+        novelty,
+        one.inputs,
+        one.y,
+        one.weight,
         list(CAUSES),
-        test.base,
+        one.base,
     )
+    if not len(two.y):
+        return {"scores": views}
+    p = probabilities_of(two.inputs)
+    return {"scores": views, "pairs": score_pairs(p, calibration.likely(p), two)}

@@ -23,9 +23,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
     calm = trace.finite and trace.peak < 2 * abs(trace.start) and trace.noise <= twin.noise
     if not calm or not trace.ends_above(twin, 0.15):
         return False
-    middle = len(trace.loss) // 2
-    level = float(np.median(trace.loss[middle : middle + max(1, len(trace.loss) // 10)]))
-    return level - trace.end > 0.1 * trace.drop
+    return trace.middle - trace.end > 0.1 * trace.drop
 
 
 CAUSE = Cause(

@@ -28,10 +28,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
     if not trace.finite or not trace.ends_above(twin, 0.15):
         return False
     learns = trace.drop > 0.08 * twin.drop
-    half = trace.loss[
-        len(trace.loss) // 2 : max(len(trace.loss) // 2 + 1, int(len(trace.loss) * 0.6))
-    ]
-    level = float(half.mean()) - trace.end < 0.15 * max(twin.drop, 1e-12)
+    level = trace.middle - trace.end < 0.15 * max(twin.drop, 1e-12)
     close = trace.val_end < trace.end + 0.3 * max(twin.drop, 1e-12)
     return learns and level and close
 

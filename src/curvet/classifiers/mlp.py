@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -23,13 +22,12 @@ from .nets import (
     save_nets,
     without_norm,
 )
-from .ranks import count_reached, pad_knots
+from .ranks import fit_scores, to_scores
 
 if TYPE_CHECKING:
     import torch
 
 _TRAINING = NetTraining(epochs=30, lr=2e-3, members=3)
-_SHARES = np.linspace(0.005, 0.995, 64)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +66,7 @@ class Mlp:
         """Train; channels are dropped at random anew in every batch."""
         import torch
 
-        self.knots_, self.scores_ = _fit_scores(inputs.table)
+        self.knots_, self.scores_ = fit_scores(inputs.table)
         x = self._prepare(inputs.table)
         keep = torch.ones(len(OPTIONAL), x.shape[1])
         for row, channel in enumerate(OPTIONAL):
@@ -101,12 +99,9 @@ class Mlp:
 
     def _prepare(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
         """Table -> normal scores, and which optional channels are there."""
-        parts = [
-            _to_scores(table[i : i + 32], self.knots_, self.scores_)  # in the cache
-            for i in range(0, len(table), 32)
-        ]
+        scores = to_scores(table, self.knots_, self.scores_)
         there = [np.isfinite(table[:, columns_of(channel)]).any(1) for channel in OPTIONAL]
-        return np.concatenate([np.concatenate(parts), np.stack(there, 1)], axis=1, dtype=np.float32)
+        return np.concatenate([scores, np.stack(there, 1)], axis=1, dtype=np.float32)
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
@@ -125,48 +120,6 @@ class Mlp:
         self.nets_, (self.knots_, self.scores_) = load_nets(path, ("knots", "scores"))
         self.hidden = len(self.nets_[0]["1.weight"])
         return self
-
-
-def _fit_scores(table: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Find values of each feature and their normal scores, both (feature, knot).
-
-    Equal values share the mean of their ranks; rows are filled up with inf and the last score.
-    """
-    normal = NormalDist()
-    knots = np.full((table.shape[1], len(_SHARES)), np.inf, np.float32)
-    scores = np.zeros(knots.shape, np.float32)
-    for column, values in enumerate(table.T):
-        finite = values[np.isfinite(values)]
-        if len(finite) < 50 or finite.min() == finite.max():
-            continue  # stays 0
-        quantiles = np.quantile(finite, _SHARES).astype(np.float32)
-        value, which = np.unique(quantiles, return_inverse=True)
-        rank = np.bincount(which, _SHARES) / np.bincount(which)
-        score = np.array([normal.inv_cdf(r) for r in rank])
-        if len(value) < 2:
-            value, score = np.array([finite.min(), finite.max()]), np.array([-1.0, 1.0])
-        knots[column, : len(value)] = value
-        scores[column] = score[-1]
-        scores[column, : len(value)] = score
-    return knots, scores
-
-
-def _to_scores(
-    x: NDArray[np.float32], knots: NDArray[np.float32], scores: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Interpolate between knots, (run, feature) -> (run, feature); NaN becomes 0."""
-    columns, last = np.ascontiguousarray(x.T), knots.shape[1] - 1
-    below = np.maximum(count_reached(columns, pad_knots(knots)) - 1, 0)
-    above = np.minimum(below + 1, last)
-    start = (np.arange(len(knots)) * knots.shape[1])[:, None]
-    below, above = np.minimum(below, last) + start, above + start
-    low, high = knots.take(below), knots.take(above)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(np.isfinite(high) & (high > low), (columns - low) / (high - low), 0.0)
-    share = np.clip(share, 0.0, 1.0)
-    first = scores.take(below)
-    score = first + share * (scores.take(above) - first)
-    return np.where(np.isfinite(columns), score, 0.0).astype(np.float32).T
 
 
 def _layers(weights: Weights) -> Layers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..run import Run
+from ..run import Logging, Run
 
 
 def _one_file_one_unit(path: Path) -> Path:
@@ -27,6 +27,8 @@ class Reader:
         Decides by the name and the first bytes alone.
     read : callable (paths) -> iterator of Run
         Reads the files of one unit, sorted by name. Raises ReadError.
+    logging : Logging
+        What the tool does to the values; for runs that do not say more themselves.
     unit : callable (path) -> Path
         Files with the same unit are one run (or one set of runs) and are read together.
     """
@@ -35,6 +37,7 @@ class Reader:
     accepts: str
     matches: Callable[[Path, bytes], bool]
     read: Callable[[Sequence[Path]], Iterator[Run]]
+    logging: Logging
     unit: Callable[[Path], Path] = _one_file_one_unit
 
 
@@ -55,6 +58,8 @@ class Server:
         log of the run may have changed. Raises ReadError.
     read : callable (address, key) -> iterator of Run
         Reads one run; its id is "", its source a URI. Raises ReadError.
+    logging : Logging
+        As for a `Reader`.
     """
 
     name: str
@@ -62,3 +67,4 @@ class Server:
     accepts: str
     runs: Callable[[str], Iterator[tuple[str, str]]]
     read: Callable[[str, str], Iterator[Run]]
+    logging: Logging

@@ -15,6 +15,7 @@ from ..errors import ReadError
 from ..run import Curve, Run
 from . import tensorboard
 from .base import Reader
+from .habits import BOOSTING
 from .json_table import parse
 from .rows import Rows
 from .table import read_table
@@ -122,5 +123,6 @@ READER = Reader(
     accepts="CatBoost's catboost_info",
     matches=_matches,
     read=_read,
+    logging=BOOSTING,
     unit=_unit,
 )

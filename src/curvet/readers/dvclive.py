@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import stored
 from .rows import step_rank
 from .table import read_table
 from .text import first_line
@@ -72,5 +73,6 @@ READER = Reader(
     accepts="DVCLive's plots/metrics",
     matches=_matches,
     read=_read,
+    logging=stored("https://doc.dvc.org/dvclive/live/log_metric"),
     unit=_unit,
 )

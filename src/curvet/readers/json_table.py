@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import unknown
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
 from .text import first_line, head_lines, lines, value
 
@@ -274,4 +275,5 @@ READER = Reader(
     accepts="JSON or JSON lines with lists of numbers or records (.json, .jsonl)",
     matches=_matches,
     read=_read,
+    logging=unknown("a table does not say which tool wrote it"),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..run import Run
 from .base import Reader
+from .habits import KERAS
 from .table import SUFFIXES, read_table
 from .text import first_line
 
@@ -34,4 +35,5 @@ READER = Reader(
     accepts="tables of Keras's CSVLogger",
     matches=_matches,
     read=_read,
+    logging=KERAS,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..run import Run
 from .base import Reader
+from .habits import LIGHTNING
 from .table import read_table
 from .text import first_line
 
@@ -30,5 +31,6 @@ READER = Reader(
     accepts="Lightning's metrics.csv",
     matches=_matches,
     read=_read,
+    logging=LIGHTNING,
     unit=_unit,
 )

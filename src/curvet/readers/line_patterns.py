@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..run import Logging
+from .habits import BOOSTING, MEGATRON, MMENGINE
 from .rows import evaluates, step_rank
 
 Cells = list[tuple[str, float]]
@@ -136,6 +138,8 @@ class Pattern:
         Whether the numbers count though none is called a loss.
     stale : bool
         Whether it is a bar, which shows old numbers until it is drawn with the new ones.
+    logging : Logging, optional
+        What the tool does to the values, where it is known.
     """
 
     tool: str
@@ -145,6 +149,7 @@ class Pattern:
     before: bool = False
     unnamed: bool = False
     stale: bool = False
+    logging: Logging | None = None
 
 
 _INNER = r"(?P<inner>\d{1,12})\s?/\s{0,8}(?P<of>\d{1,12})"
@@ -155,6 +160,7 @@ PATTERNS = (
         "iteration ",
         re.compile(r"\biteration\s{1,12}(?P<step>\d+)/\s{0,12}\d+ \|"),
         _piped,
+        logging=MEGATRON,
     ),
     Pattern(
         "Megatron",
@@ -168,8 +174,15 @@ PATTERNS = (
         re.compile(r"^(?:\[[\d:]{8}\] )?\[(?P<step>\d{1,9})\]\t(?=[^\t:]{1,60}: ?[-\dni])"),
         _metrics,
         unnamed=True,
+        logging=BOOSTING,
     ),
-    Pattern("CatBoost", ":\tlearn", re.compile(r"^(?P<step>\d{1,9}):\t(?=learn|test)"), _catboost),
+    Pattern(
+        "CatBoost",
+        ":\tlearn",
+        re.compile(r"^(?P<step>\d{1,9}):\t(?=learn|test)"),
+        _catboost,
+        logging=BOOSTING,
+    ),
     Pattern(
         "mmengine", "iter(", re.compile(rf"\bIter\((?:val|test)\)\s{{0,4}}\[\s{{0,8}}{_INNER}\]")
     ),
@@ -177,6 +190,7 @@ PATTERNS = (
         "mmengine",
         "iter(train",
         re.compile(r"\bIter\(train\)\s{0,4}\[\s{0,8}(?P<step>\d+)/\s{0,8}\d+\]"),
+        logging=MMENGINE,
     ),
     Pattern(  # PaddleDetection, PaddleClas, mmengine, Flair, fairseq, the examples of PyTorch
         "epoch and step inside",

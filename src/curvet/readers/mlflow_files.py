@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import ReadError
 from ..run import Run
 from .base import Reader
+from .habits import stored
 from .series import Series
 from .text import lines
 
@@ -90,5 +91,6 @@ READER = Reader(
     accepts="MLflow's file store (mlruns/<experiment>/<run>/)",
     matches=_matches,
     read=_read,
+    logging=stored("https://mlflow.org/docs/latest/ml/tracking, log_metric"),
     unit=_unit,
 )

@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ReadError
 from ..run import Run
 from .base import Server
+from .habits import stored
 from .mlflow_sqlite import unbounded
 from .series import Series
 
@@ -155,4 +156,5 @@ SERVER = Server(
     accepts=f"runs on an MLflow server ({ACCEPTED})",
     runs=_runs,
     read=_read,
+    logging=stored("https://mlflow.org/docs/latest/ml/tracking, log_metric"),
 )

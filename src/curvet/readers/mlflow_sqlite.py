@@ -17,6 +17,7 @@ from pathlib import Path
 from ..errors import ReadError
 from ..run import Run
 from .base import Reader
+from .habits import stored
 from .series import Series
 from .sqlite import columns, opened
 
@@ -81,4 +82,5 @@ READER = Reader(
     accepts="MLflow's SQLite database (mlflow.db)",
     matches=_matches,
     read=_read,
+    logging=stored("https://mlflow.org/docs/latest/ml/tracking, log_metric"),
 )

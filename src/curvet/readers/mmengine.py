@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from . import text_log
 from .base import Reader
+from .habits import MMCV, MMENGINE
 from .json_table import line_records
 from .rows import Rows, evaluates
 from .text import first_line, head_lines, value
@@ -60,7 +62,7 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
         try:
             run = _training(groups[stem])
             found += 1
-            yield Run(stem if len(groups) > 1 else "", run.source, run.curves)
+            yield replace(run, id=stem if len(groups) > 1 else "")
         except ReadError as error:
             errors.append(error)
     # A configuration that failed at once leaves a log of settings beside the others.
@@ -81,7 +83,8 @@ def _training(paths: Sequence[Path]) -> Run:
                 return next(iter(text_log.READER.read([path])))
             rows = _rows(path)
             if curves := rows.curves():
-                return Run("", str(path), curves)
+                logging = MMCV if path.name.endswith(".log.json") else MMENGINE
+                return Run("", str(path), curves, logging=logging)
             raise UnknownFormatError(path, "no row of a training", ACCEPTED)
         except ReadError as problem:
             error = error or problem
@@ -141,5 +144,6 @@ READER = Reader(
     accepts="logs of mmengine and mmcv (scalars.json, <time>.json, <time>.log.json)",
     matches=_matches,
     read=_read,
+    logging=MMENGINE,
     unit=_unit,
 )

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import unknown
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Block, Rows, plain, step_rank
 
 if TYPE_CHECKING:
@@ -344,4 +345,5 @@ READER = Reader(
     accepts="Parquet tables (.parquet), also with a run a row",
     matches=_matches,
     read=_read,
+    logging=unknown("a table does not say which tool wrote it"),
 )

@@ -27,6 +27,7 @@ import numpy as np
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import unknown
 from .layout import ACCEPTED, Layout, find_layout, is_number, split_cells
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
 from .text import (
@@ -122,7 +123,7 @@ def read_table(path: Path) -> Iterator[Run]:
     except csv.Error as error:
         raise ReadError(path, f"a table that cannot be parsed ({error})", ACCEPTED) from error
     texts = _text_columns(path, table)
-    found: dict[str, Mapping[str, Curve]] = {}
+    runs: dict[str, Mapping[str, Curve]] = {}
     if not table.short:
         for rows in table.runs.values():
             rows.nan_for_blank_tails()
@@ -138,12 +139,14 @@ def read_table(path: Path) -> Iterator[Run]:
             }
             parts = [name] * many_runs + [str(block)] * many_blocks
             parts += [str(place)] * (len(stacked) > 1)
-            found |= _chart_runs(curves) if not parts else {".".join(parts): curves}
-    if not any(found.values()):
+            runs |= _chart_runs(curves) if not parts else {".".join(parts): curves}
+    if not any(runs.values()):
+        words = [f"{name}: {found.first!r:.40}" for name, found in table.words.items()]
+        content = _some(words or layout.header)
         raise UnknownFormatError(
-            path, f"a table without any column of numbers ({_some(layout.header)})", ACCEPTED
+            path, f"a table without any column of numbers ({content})", ACCEPTED
         )
-    for run_id, curves in found.items():
+    for run_id, curves in runs.items():
         if curves:
             yield Run(run_id, str(path), _export_tag(path, curves))
 
@@ -373,5 +376,6 @@ READER = Reader(
     accepts="tables with a header (.csv, .tsv, or text with equal columns)",
     matches=_matches,
     read=_read,
+    logging=unknown("a table does not say which tool wrote it"),
     unit=_unit,
 )

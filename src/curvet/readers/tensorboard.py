@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ..errors import ReadError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import stored
 from .protobuf import Message, WireError, fields, packed, signed, spans
 from .text import HEAD
 
@@ -436,5 +437,6 @@ READER = Reader(
     accepts="TensorBoard event files (*tfevents*)",
     matches=_matches,
     read=_read,
+    logging=stored("https://docs.pytorch.org/docs/stable/tensorboard.html, add_scalar"),
     unit=_unit,
 )

@@ -145,7 +145,9 @@ def number(cell: str) -> float | None:
 
 
 def decimal_comma(cell: str) -> str:
-    """Turn "0,5" of a semicolon table into "0.5"; leave anything else."""
+    """Turn "0,5" of a semicolon table into "0.5", "1.234,5" into "1234.5"; leave anything else."""
+    if re.fullmatch(r"\s*[-+]?\d{1,3}(\.\d{3})+,\d+\s*", cell):
+        return cell.replace(".", "").replace(",", ".")
     return cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
 
 

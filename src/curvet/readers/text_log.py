@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ReadError, UnknownFormatError
-from ..run import Run
+from ..run import UNKNOWN, Logging, Run
 from .base import Reader
+from .habits import HUGGING_FACE, KERAS, PADDLENLP, unknown
 from .line_patterns import (
     PATTERNS,
     Cells,
@@ -87,6 +88,7 @@ class _Log:
     rank: str = ""  # who wrote the line
     owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
     skips: bool = False  # whether the next line repeats an earlier one
+    logging: Logging = UNKNOWN  # of the tool that is known by its lines
 
     @property
     def rows(self) -> Rows:
@@ -258,12 +260,16 @@ def _read_numbers(
         if bar[1] == bar[2] and log.bar_length in ("", bar[2]):
             log.bar_length = bar[2]
             log.bar = [("epoch", log.epoch), *named(line[bar.end() :])]
+            log.logging = KERAS
         return
     if dictionaries := _DICTIONARY.findall(line):
         for text in dictionaries:
             if _CLOSING not in text:
                 log.end_evaluation()
-                log.add(_fairseq(quoted(text)))
+                cells = _fairseq(quoted(text))
+                if {"loss", "learning_rate", "epoch"} <= {name for name, _ in cells}:
+                    log.logging = PADDLENLP if "interval_runtime" in text else HUGGING_FACE
+                log.add(cells)
         return
     if _CLOSING in line:
         return
@@ -293,6 +299,7 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
         if any("loss" in name.casefold() for name, _ in cells):
             log.progress = cells
         return
+    log.logging = pattern.logging or log.logging
     if pattern.stale:
         cells = pattern.pairs(line[match.end() :], part)
         place = [*log.place(match, cells), *(c for c in cells if plain(c[0]) in _TOTALS)]
@@ -366,7 +373,8 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
         if sum(rows.length for rows in log.runs) < 2:
             raise UnknownFormatError(path, "text without lines of a training log", ACCEPTED)
         for number, rows in enumerate(log.runs, 1):
-            yield Run(str(number) if len(log.runs) > 1 else "", str(path), rows.curves())
+            name = str(number) if len(log.runs) > 1 else ""
+            yield Run(name, str(path), rows.curves(), logging=log.logging)
 
 
 def _matches(path: Path, head: bytes) -> bool:
@@ -379,4 +387,5 @@ READER = Reader(
     accepts="text logs with a step and a loss in each line (.log, .txt, .out)",
     matches=_matches,
     read=_read,
+    logging=unknown("lines of a form that many programs write"),
 )

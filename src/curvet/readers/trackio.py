@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ReadError
 from ..run import Run
 from .base import Reader
+from .habits import stored
 from .series import Series
 from .sqlite import columns, opened
 from .text import value
@@ -78,4 +79,5 @@ READER = Reader(
     accepts="Trackio's SQLite database (<project>.db)",
     matches=_matches,
     read=_read,
+    logging=stored("https://huggingface.co/docs/trackio, trackio.log"),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..errors import ReadError
 from ..run import Run
 from .base import Reader
+from .habits import HUGGING_FACE
 from .json_table import parse, record_runs
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -53,5 +54,6 @@ READER = Reader(
     accepts="trainer_state.json of Hugging Face or PaddleNLP",
     matches=_matches,
     read=_read,
+    logging=HUGGING_FACE,
     unit=_unit,
 )

@@ -11,6 +11,7 @@ from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from .base import Reader, Server
 from .describe import describe
+from .habits import logging_of
 from .locations import (
     ARCHIVES_OPEN,
     archive_kind,
@@ -73,7 +74,8 @@ class Unit:
         try:
             for run in self.reader.read(self.files):
                 name = f"{self.name}#{run.id}" if run.id else self.name
-                yield replace(run, id=_unique(printable(name), taken), format=self.reader.name)
+                unique, logging = _unique(printable(name), taken), logging_of(run, self.reader)
+                yield replace(run, id=unique, format=self.reader.name, logging=logging)
         except ReadError:
             raise
         except unreadable_errors(self.path) as error:
@@ -123,7 +125,8 @@ class ServerRun:
             The server does not give it.
         """
         for run in self.server.read(self.address, self.key):
-            yield replace(run, id=self.name, format=self.format)
+            logging = logging_of(run, self.server)
+            yield replace(run, id=self.name, format=self.format, logging=logging)
 
 
 Log = Unit | ServerRun

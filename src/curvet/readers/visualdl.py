@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import ReadError
 from ..run import Curve, Run
 from .base import Reader
+from .habits import stored
 from .protobuf import Message, WireError, fields, signed
 from .rows import evaluates
 
@@ -131,5 +132,6 @@ READER = Reader(
     accepts="VisualDL records (vdlrecords.*.log)",
     matches=_matches,
     read=_read,
+    logging=stored("https://github.com/PaddlePaddle/VisualDL, LogWriter.add_scalar"),
     unit=_unit,
 )

@@ -23,6 +23,7 @@ from typing import Any
 from ..errors import ReadError
 from ..run import Run
 from .base import Reader
+from .habits import stored
 from .protobuf import WireError, fields, signed
 from .series import Series
 from .text import value
@@ -192,5 +193,6 @@ READER = Reader(
     accepts="W&B files (run-*.wandb)",
     matches=_matches,
     read=_read,
+    logging=stored("https://docs.wandb.ai/guides/track/log"),
     unit=_unit,
 )

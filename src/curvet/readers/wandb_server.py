@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import ReadError
 from ..run import Run
 from .base import Server
+from .habits import stored
 from .series import Series
 from .text import value
 from .wandb import CLOCKS, nested
@@ -141,4 +142,5 @@ SERVER = Server(
     accepts=f"runs on W&B's server ({ACCEPTED})",
     runs=_runs,
     read=_read,
+    logging=stored("https://docs.wandb.ai/guides/track/log, scan_history gives every row"),
 )

@@ -43,7 +43,7 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
     kind, n_inputs, n_outputs = _draw_shape(net, rng)
     depth = int(rng.choice(*_DEPTHS[net]))
     if net == "mlp":
-        n_steps = int(np.exp(rng.uniform(np.log(60), np.log(2000))))
+        n_steps = int(np.exp(rng.uniform(np.log(80), np.log(2500))))
         batch = int(rng.choice((4, 8, 16, 32, 64, 128), p=(0.04, 0.08, 0.17, 0.31, 0.26, 0.14)))
     else:
         # Sequences cost several times as much a step: shorter runs on smaller batches.
@@ -72,7 +72,7 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
         ),
         norm=_NORMS.get(net, "layer" if batch < 8 and norm == "batch" else norm),
         residual=bool(depth >= 3 and rng.random() < 0.4) or net == "attention",
-        init=rng.choice(init, p=[0.3, 0.25, 0.35, 0.1]),
+        init=rng.choice(init, p=[0.15, 0.3, 0.45, 0.1]),
         optimiser=optimiser,
         lr=1e-3,
         momentum=0.9,
@@ -178,6 +178,6 @@ def tune(bases: Sequence[Recipe], rng: np.random.Generator, device: str) -> list
     ends = np.array([t.end for t in train_population(pilots, device)]).reshape(len(bases), -1)
     best = rates[ends.argmin(1)]
     return [
-        replace(base, lr=float(rate * 10 ** rng.uniform(-0.6, 0.05)))
+        replace(base, lr=float(rate * 10 ** rng.uniform(-0.9, 0.05)))
         for base, rate in zip(bases, best, strict=True)
     ]

@@ -15,11 +15,11 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
@@ -36,37 +36,13 @@ from ..errors import CorpusError
 from ..recipe import Recipe, Trace
 from ..run import Run
 from .bases import draw_bases, tune
+from .jobs import Job, draw_jobs, draw_pairs
 from .loggers import Logger, draw_length, draw_logger, in_other_unit, log
 from .population import train_population
 
-CORPUS_FORMAT = 2
-Job = tuple[str, str, Recipe]  # name of the base, cause, what is trained
+CORPUS_FORMAT = 3
 LOGS_PER_RUN = 2
 """Ways in which every labelled run is logged."""
-
-# Draws for each base, on average. Causes whose injection often does no harm are tried more often.
-_DRAWS = {
-    "healthy": 4,
-    "lr_too_high": 1.2,
-    "lr_too_low": 1,
-    "exploding_gradients": 2.5,
-    "vanishing_gradients": 1.3,
-    "bad_data_batch": 1.8,
-    "overfitting": 1.6,
-    "under_capacity": 1.6,
-    "over_regularisation": 1.2,
-    "noisy_labels": 1,
-    "unshuffled_data": 1.8,
-    "unsuitable_optimizer": 1.6,
-    "batch_too_small": 1.6,
-    "batch_too_large": 1.3,
-    "unnormalised_inputs": 1.1,
-    "wrong_loss": 1,
-    "train_val_mismatch": 1.3,
-    "train_val_leak": 1.6,
-    "resume_state_lost": 2.5,
-    "precision_overflow": 2.5,
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,8 +53,9 @@ class Training:
     ----------
     trace : Trace
         At every step.
-    cause : str
-        Key of the injected cause; whether it did harm is not said here, see `label`.
+    cause, also : str
+        Key of the injected cause, and of a second one beside it, mostly ""; whether it did harm
+        is not said here, see `label`.
     base : str
         Task, net and seed; runs of one base must stay on one side of every split.
     task, net : str
@@ -89,6 +66,7 @@ class Training:
 
     trace: Trace
     cause: str
+    also: str
     base: str
     task: str
     net: str
@@ -355,47 +333,38 @@ def simulate_round(seed: int, number: int, device: str = "cpu") -> list[Training
         A torch device.
     """
     rng = np.random.default_rng((seed, number))
+    shared = (seed, number)
     bases = tune(draw_bases(rng), rng, device)
     starts = {f"{number}-{b}": [base] for b, base in enumerate(bases)}
-    tried = _draw_jobs(["healthy"], starts, (seed, number), rng)
+    tried = draw_jobs(["healthy"], starts, shared, rng)
     made = _train(tried, device)
     # Faults are injected into what proved healthy. A base that cannot be learnt tells nothing.
     healthy = {id(training) for training, _ in label(made)}
     sound: dict[str, list[Recipe]] = {}
-    for (name, _, recipe), training in zip(tried, made, strict=True):
+    for job, training in zip(tried, made, strict=True):
         if id(training) in healthy:
-            sound.setdefault(name, []).append(recipe)
-    faulty = _draw_jobs([key for key in CAUSES if key != "healthy"], sound, (seed, number), rng)
-    return [t for t in made if t.base in sound] + _train(faulty, device)
-
-
-def _draw_jobs(
-    keys: Sequence[str],
-    starts: Mapping[str, Sequence[Recipe]],
-    shared: tuple[int, int],
-    rng: np.random.Generator,
-) -> list[Job]:
-    """Inject causes into every base, each time into one of its recipes.
-
-    All bases get the same draw of a cause: what then shares a family is trained side by side.
-    """
-    jobs = []
-    for key in keys:
-        for draw in range(int(_DRAWS[key] + rng.random())):
-            for name, recipes in starts.items():
-                same = np.random.default_rng((*shared, 2, list(CAUSES).index(key), draw))
-                recipe = CAUSES[key].inject(recipes[int(rng.integers(len(recipes)))], same)
-                jobs.append((name, key, replace(recipe, seed=int(rng.integers(2**62)))))
-    return jobs
+            sound.setdefault(job.base, []).append(job.recipe)
+    made = [training for training in made if training.base in sound]
+    jobs = draw_jobs([key for key in CAUSES if key != "healthy"], sound, shared, rng)
+    faulty = _train(jobs, device)
+    harmed = {id(training) for training, _ in label([*made, *faulty])}
+    harmful = [job for job, training in zip(jobs, faulty, strict=True) if id(training) in harmed]
+    return [*made, *faulty, *_train(draw_pairs(harmful, shared), device)]
 
 
 def _train(jobs: Sequence[Job], device: str) -> list[Training]:
-    traces = train_population([recipe for _, _, recipe in jobs], device)
+    traces = train_population([job.recipe for job in jobs], device)
     return [
         Training(
-            trace, key, name, recipe.task.kind, f"{recipe.net}{recipe.depth}", _as_json(recipe)
+            trace,
+            job.cause,
+            job.also,
+            job.base,
+            job.recipe.task.kind,
+            f"{job.recipe.net}{job.recipe.depth}",
+            _as_json(job.recipe),
         )
-        for (name, key, recipe), trace in zip(jobs, traces, strict=True)
+        for job, trace in zip(jobs, traces, strict=True)
     ]
 
 
@@ -423,13 +392,40 @@ def _twins(trainings: Sequence[Training]) -> dict[str, tuple[Trace, Trace]]:
 
 
 def label(trainings: Sequence[Training]) -> Iterator[tuple[Training, Trace]]:
-    """Yield the trainings of a round whose fault did harm, each with its healthy twin."""
+    """Yield the trainings of a round whose fault did harm, each with its healthy twin.
+
+    Of two faults each must do harm by itself, and must make the other one's harm worse: who could
+    see neither of them in the curves cannot be asked to name both.
+    """
     twins = _twins(trainings)
+    alone: dict[tuple[str, str], Trace] = {}  # the worst of each base and cause
     for training in trainings:
-        if training.base in twins:
-            twin = twins[training.base][training.cause != "healthy"]
-            if CAUSES[training.cause].shows(training.trace, twin):
-                yield training, twin
+        trace, base = training.trace, training.base
+        if base not in twins:
+            continue
+        twin = twins[base][training.cause != "healthy"]
+        if not _shows(training, trace, twin):
+            continue
+        if training.also:
+            one, other = alone.get((base, training.cause)), alone.get((base, training.also))
+            if one is None or other is None or not _both_show(training, one, other):
+                continue
+        elif (worst := alone.get((base, training.cause))) is None or trace.end > worst.end:
+            alone[base, training.cause] = trace
+        yield training, twin
+
+
+def _shows(training: Training, trace: Trace, twin: Trace) -> bool:
+    """Tell whether a trace shows the harm of all that was injected."""
+    injected = (training.cause, training.also) if training.also else (training.cause,)
+    return all(CAUSES[key].shows(trace, twin) for key in injected)
+
+
+def _both_show(training: Training, one: Trace, other: Trace) -> bool:
+    """Tell whether each of two faults shows beside the other, held to runs with one alone."""
+    return CAUSES[training.cause].shows(training.trace, other) and CAUSES[training.also].shows(
+        training.trace, one
+    )
 
 
 def _log(training: Training, twin: Trace, rng: np.random.Generator) -> Iterator[Example]:
@@ -442,7 +438,7 @@ def _log(training: Training, twin: Trace, rng: np.random.Generator) -> Iterator[
     for _ in range(LOGS_PER_RUN):
         so_far = trace.until(draw_length(trace, rng))
         share = len(so_far.loss) / len(trace.loss)
-        if not CAUSES[training.cause].shows(so_far, twin.until(round(share * len(twin.loss)))):
+        if not _shows(training, so_far, twin.until(round(share * len(twin.loss)))):
             so_far = trace
         if training.task in ("regression", "autoencode"):  # whose losses come in any unit
             so_far = in_other_unit(so_far, 10 ** rng.uniform(-2, 3))
@@ -460,7 +456,7 @@ def _plain(training: Training) -> Example:
 
 
 _SERIES = ("step", "loss", "grad_norm", "lr", "val_at", "val")
-_LABELS = ("cause", "base", "task", "net", "recipe")
+_LABELS = ("cause", "also", "base", "task", "net", "recipe")
 _NUMBERS = ("steps_per_epoch", "onset")
 _PARTS = {"labelled", *_SERIES, *_LABELS, *_NUMBERS, *(f"{name}_length" for name in _SERIES)}
 

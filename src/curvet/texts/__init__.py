@@ -79,7 +79,7 @@ def say(key: str, /, **values: Any) -> str:
     >>> say("evidence.still_falling", share=0.254)
     'still falling: 25 % of the whole drop came in the last half'
     """
-    return _FORMATTER.vformat(catalogue(language())[key], (), values)
+    return str(_FORMATTER.vformat(catalogue(language())[key], (), values))
 
 
 def say_count(key: str, count: int, **values: Any) -> str:

@@ -1,0 +1,174 @@
+"""How common each cause is: what the answers assume, and what an archive says of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .causes import CAUSES
+from .errors import PriorError
+
+Array = NDArray[np.float64]
+
+HEALTHY_SHARE = 0.3
+"""Prior probability of a healthy run under which classifiers are trained."""
+
+RARE = {
+    # Validation that follows training down to nothing is mostly easy data.
+    "train_val_leak": 0.1,
+    # These presuppose what most runs do not have.
+    "resume_state_lost": 0.25,
+    "precision_overflow": 0.25,
+    # Of 88 threads in which people found out what was wrong, one was of these.
+    "unsuitable_optimizer": 0.5,
+    "batch_too_small": 0.5,
+    "batch_too_large": 0.5,
+}
+"""How common some faults are beside another."""
+
+_SHARES = {key: RARE.get(key, 1.0) for key in CAUSES if key != "healthy"}
+PRIOR = {
+    "healthy": HEALTHY_SHARE,
+    **{k: (1 - HEALTHY_SHARE) * share / sum(_SHARES.values()) for k, share in _SHARES.items()},
+}
+"""Prior probability of each cause, which training and calibration assume."""
+
+ARCHIVE = "archive"
+"""Name of the prior that is estimated from the runs themselves."""
+
+PSEUDO_RUNS = 20.0
+"""How many runs the prior that is started from counts as, beside those of an archive."""
+
+ACCEPTED = (
+    "default, uniform, archive (estimated from the runs), healthy=0.8 and other CAUSE=SHARE "
+    "joined by commas (the rest keep their proportions), or a JSON file {cause: share}"
+)
+
+
+def parse_prior(text: str, causes: Sequence[str], default: Mapping[str, float]) -> Array | None:
+    """Read how common each cause is.
+
+    Parameters
+    ----------
+    text : str
+        See `ACCEPTED`.
+    causes : sequence of str
+        Keys, in the order of the answer.
+    default : mapping of key to share
+        What the bundle was trained under.
+
+    Returns
+    -------
+    array of shape (cause,) or None
+        Sums to 1; None for "archive", which needs the runs.
+
+    Raises
+    ------
+    PriorError
+        Not one of the accepted forms, an unknown cause, or shares that are none.
+
+    Examples
+    --------
+    >>> parse_prior("healthy=0.8", ["healthy", "a", "b"], {"healthy": 0.5, "a": 0.4, "b": 0.1})
+    array([0.8 , 0.16, 0.04])
+    """
+    usual = np.array([default[key] for key in causes], float)
+    if text == ARCHIVE:
+        return None
+    if text == "default":
+        return usual
+    if text == "uniform":
+        return np.full(len(causes), 1 / len(causes))
+    given = _from_pairs(text) if "=" in text else _from_file(Path(text))
+    if unknown := [key for key in given if key not in causes]:
+        raise PriorError(
+            f"--prior {text}: unknown cause {unknown[0]!r}; known: {', '.join(causes)}"
+        )
+    named = np.array([given.get(key, 0.0) for key in causes])
+    free = np.array([key not in given for key in causes])
+    left = 1 - float(named.sum())
+    if not np.isfinite(left) or (named < 0).any() or left < -1e-6:
+        raise PriorError(f"--prior {text}: shares must lie within 0 and 1 and not exceed 1 in all")
+    if not free.any():
+        return np.asarray(named / named.sum())
+    named[free] = max(left, 0.0) * usual[free] / usual[free].sum()
+    return np.asarray(named)
+
+
+def _from_pairs(text: str) -> dict[str, float]:
+    given = {}
+    for part in text.split(","):
+        key, _, share = part.partition("=")
+        try:
+            given[key.strip()] = float(share)
+        except ValueError as error:
+            raise PriorError(
+                f"--prior {text}: {share!r} is no number; accepted: {ACCEPTED}"
+            ) from error
+    return given
+
+
+def _from_file(path: Path) -> dict[str, float]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {str(key): float(share) for key, share in content.items()}
+    except OSError as error:
+        raise PriorError(
+            f"--prior {path}: neither a known prior nor a file; accepted: {ACCEPTED}"
+        ) from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PriorError(f"{path}: no JSON object of causes and shares ({error})") from error
+
+
+def reweigh(probabilities: Array, old: Array, new: Array) -> Array:
+    """Turn answers under one prior into answers under another.
+
+    Parameters
+    ----------
+    probabilities : array of shape (run, cause)
+        Calibrated under `old`.
+    old, new : arrays of shape (cause,)
+        Priors; a cause that `old` leaves out stays out.
+
+    Returns
+    -------
+    array of shape (run, cause)
+        Rows sum to 1.
+    """
+    odds = np.divide(new, old, out=np.zeros_like(new), where=old > 0)
+    weighted = probabilities * odds
+    total = weighted.sum(-1, keepdims=True)
+    # A prior of 0 on all that a run allows leaves nothing: keep the answer as it was.
+    return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), probabilities)
+
+
+def estimate_prior(probabilities: Array, old: Array) -> Array:
+    """Estimate how common each cause is among runs from their answers alone.
+
+    Expectation maximisation of Saerens, Latinne & Decaestecker, Adjusting the Outputs of a
+    Classifier to New a Priori Probabilities, Neural Computation 14 (2002). `old` counts as
+    `PSEUDO_RUNS` runs besides, so that a few runs do not move it far.
+
+    Parameters
+    ----------
+    probabilities : array of shape (run, cause)
+        Calibrated under `old`; none are needed.
+    old : array of shape (cause,)
+        The prior to start from.
+
+    Returns
+    -------
+    array of shape (cause,)
+        Sums to 1.
+    """
+    new, n = old, len(probabilities)
+    for _ in range(1000):
+        seen = reweigh(probabilities, old, new).sum(0) if n else np.zeros_like(old)
+        before, new = new, (seen + PSEUDO_RUNS * old) / (n + PSEUDO_RUNS)
+        if np.abs(new - before).max() < 1e-7:
+            break
+    return np.asarray(new)

@@ -1,0 +1,79 @@
+"""Records -> the same under another prior or coverage, without reading a log again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..prior import estimate_prior, reweigh
+
+if TYPE_CHECKING:
+    from ..predictor import Array, Predictor
+
+ASKED = 100_000
+"""Runs that an archive's prior is estimated from: more of them would not change it."""
+
+Record = dict[str, Any]
+
+
+def prior_of(parts: Iterable[Sequence[Record]], predictor: Predictor, n_records: int) -> Array:
+    """Estimate the prior of an archive from its records, or from an even share of many.
+
+    Parameters
+    ----------
+    parts : iterable of sequence of Record
+        Answers under the prior that the bundle was trained with.
+    predictor : Predictor
+        Whose answers they are.
+    n_records : int
+        How many there are in all.
+    """
+    every = max(1, n_records // ASKED)
+    records = (record for part in parts for record in part)
+    some = [record for number, record in enumerate(records) if number % every == 0]
+    return estimate_prior(_answers(some, predictor)[1], predictor.trained_prior)
+
+
+def settle(
+    parts: Iterable[Sequence[Record]], predictor: Predictor, prior: Array | None
+) -> Iterator[list[Record]]:
+    """Give records the verdicts that they have under a prior, and sets of the asked coverage.
+
+    Parameters
+    ----------
+    parts : iterable of sequence of Record
+        Answers under the prior that the bundle was trained with.
+    predictor : Predictor
+        With the name of the prior and the coverage.
+    prior : array of shape (cause,) or None
+        None: as they are.
+    """
+    for part in parts:
+        settled = [
+            record | {"prior": predictor.prior_name, "coverage": predictor.coverage}
+            for record in part
+        ]
+        asked, p = _answers(settled, predictor)
+        if prior is not None:
+            p = reweigh(p, predictor.trained_prior, prior)
+        verdicts = predictor.judge(p, [record["novelty"] for record in asked])
+        for record, verdict in zip(asked, verdicts, strict=True):
+            sure = None if verdict.cause is None else verdict.probabilities[verdict.cause]
+            record |= {
+                "cause": verdict.cause,
+                "probability": sure,
+                "likely": list(verdict.likely),
+                "reason": verdict.reason,
+                **{f"p_{key}": value for key, value in verdict.probabilities.items()},
+            }
+        yield settled
+
+
+def _answers(records: Sequence[Record], predictor: Predictor) -> tuple[list[Record], Array]:
+    """Find the records with an answer, and their probabilities (record, cause)."""
+    names = [f"p_{key}" for key in predictor.bundle.causes]
+    asked = [record for record in records if record.get(names[0]) is not None]
+    p = np.array([[record[name] for name in names] for record in asked], np.float64)
+    return asked, p.reshape(len(asked), len(names))
