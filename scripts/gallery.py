@@ -16,7 +16,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, title_of
 from curvet.simulate.corpus import Example, read_corpus
 
 mpl.use("Agg")
@@ -81,7 +81,7 @@ def main() -> None:
         figure, axes = plt.subplots(3, 4, figsize=(15, 9))
         for ax, index in zip(axes.flat, chosen, strict=False):
             draw(ax, some[index], healthy.get(some[index].training.base, {}))
-        figure.suptitle(f"{cause.title} ({len(some)} runs)")
+        figure.suptitle(f"{title_of(cause.key)} ({len(some)} runs)")
         figure.tight_layout()
         figure.savefig(args.out / f"{key}.png", dpi=70)
         plt.close(figure)

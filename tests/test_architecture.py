@@ -17,6 +17,7 @@ PACKAGE = Path(curvet.__file__).parent
 ORDER = [
     "errors",
     "texts",
+    "remedies",
     "run",
     "robust",
     "readers",
@@ -34,6 +35,7 @@ ORDER = [
     "calibrate",
     "diagnosis",
     "evidence",
+    "lookalikes",
     "limits",
     "novelty",
     "bundle",

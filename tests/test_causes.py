@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import curvet.causes
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, sign_of, title_of
 from curvet.causes.base import Cause
 from curvet.recipe import (
     BadBatch,
@@ -25,6 +25,7 @@ from curvet.recipe import (
     Validation,
 )
 from curvet.simulate.population import train_population
+from curvet.texts import LANGUAGES, use_language
 
 BASE = Recipe(
     task=Task("teacher", 12, 5, 1500, 128, 0.5, 0.0, 1),
@@ -92,19 +93,21 @@ def test_a_cause_is_its_file(key: str) -> None:
 
 @pytest.mark.parametrize("key", CAUSES)
 def test_texts_are_written(key: str) -> None:
-    cause = CAUSES[key]
-    for text in (cause.sign, *cause.remedies):
-        assert text.endswith(".")
-        assert text[0].isupper()
-    assert cause.title[0].isupper()
-    assert not cause.title.endswith(".")
-    assert cause.remedies
-    assert len(set(cause.remedies)) == len(cause.remedies)
+    assert sign_of(key).endswith(".")
+    assert sign_of(key)[0].isupper()
+    assert title_of(key)[0].isupper()
+    assert not title_of(key).endswith(".")
 
 
-def test_no_two_causes_read_alike() -> None:
-    assert len({cause.title for cause in CAUSES.values()}) == len(CAUSES)
-    assert len({cause.sign for cause in CAUSES.values()}) == len(CAUSES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_two_causes_read_alike(language: str) -> None:
+    use_language(language)
+    assert len({title_of(key) for key in CAUSES}) == len(CAUSES)
+    assert len({sign_of(key) for key in CAUSES}) == len(CAUSES)
+
+
+def test_a_cause_of_another_taxonomy_stands_for_itself() -> None:
+    assert (title_of("gremlins"), sign_of("gremlins")) == ("gremlins", "")
 
 
 def test_two_causes_of_one_key_are_refused() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, title_of
 from curvet.cli import main
 
 CURVET = [sys.executable, "-m", "curvet"]
@@ -88,7 +88,7 @@ def test_one_run_is_written_out_in_full(verdict: tuple[Path, dict[str, Any]]) ->
     assert result.stdout.startswith("log.csv  (")
     assert "points of training loss" in result.stdout
     if record["cause"]:
-        assert CAUSES[record["cause"]].title in result.stdout
+        assert title_of(record["cause"]) in result.stdout
 
 
 def test_a_folder_is_a_table(runs: Path) -> None:
@@ -250,20 +250,26 @@ def test_names_need_not_be_utf8(runs: Path) -> None:
 def test_causes_are_listed() -> None:
     result = curvet("causes")
     assert result.exit_code == 0
-    for cause in CAUSES.values():
-        assert f"{cause.key}: {cause.title}\n" in result.stdout
+    for key in CAUSES:
+        assert f"{key}: {title_of(key)}\n" in result.stdout
+    assert "https://" not in result.stdout
 
 
 def test_one_cause() -> None:
     result = curvet("causes", "overfitting")
     assert result.stdout.startswith("overfitting: ")
+    assert "\n       Prechelt 1998  https://doi.org/10.1007/3-540-49430-8_3\n" in result.stdout
     assert "lr_too_high" not in result.stdout
 
 
 def test_causes_as_json() -> None:
     document = json.loads(curvet("causes", "--format", "json").stdout)
     assert [record["key"] for record in document["causes"]] == list(CAUSES)
-    assert all(record["remedies"] for record in document["causes"])
+    assert document["schema_version"] == 2
+    for record in document["causes"]:
+        for remedy in record["remedies"]:
+            assert set(remedy) == {"key", "text", "sources"}
+            assert {tuple(source) for source in remedy["sources"]} == {("title", "url")}
 
 
 def test_an_unknown_cause_names_the_known() -> None:
@@ -284,7 +290,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 
 def test_ctrl_c_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(cause: object) -> None:
+    def interrupt(cause: object, with_links: bool) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("curvet.report.as_text.cause_to_text", interrupt)

@@ -33,7 +33,8 @@ from curvet.errors import ScoreError, SelectionError
 from curvet.predictor import Predictor
 from curvet.score.engine import open_engine
 from curvet.score.job import Options, run_tasks, score
-from curvet.score.work import Task, score_batch, write_place
+from curvet.score.work import Setting, Task, score_batch, write_place
+from curvet.texts import language
 
 ONE = Options(workers=1)
 MANY = 1500
@@ -202,6 +203,24 @@ def test_another_predictor_scores_everything_anew(archive: Path, tmp_path: Path)
     assert {row["bundle"].partition("-")[0] for row in rows_of(out) if row["bundle"]} == {"own"}
 
 
+def test_another_language_scores_everything_anew(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curvet.score.job.BATCH_LOGS", 2)  # work for two processes
+    out = tmp_path / "s.csv"
+    score([archive], out, ONE)
+    english = rows_of(out)
+    two = Options(workers=2, lang="zh")
+    assert score([archive], out, two).known == 0
+    assert language() == "en"
+    chinese = rows_of(out)
+    assert [row["cause"] for row in chinese] == [row["cause"] for row in english]
+    for ours, theirs in zip(english, chinese, strict=True):
+        assert ours["evidence"].isascii()
+        assert "\u635f\u5931" in theirs["evidence"] or not ours["evidence"]
+    assert score([archive], out, two).known == 6
+
+
 def test_a_table_that_was_deleted_is_written_again(archive: Path, tmp_path: Path) -> None:
     out = tmp_path / "s.csv"
     score([archive], out, ONE)
@@ -355,10 +374,10 @@ def test_an_output_that_cannot_be_written(archive: Path) -> None:
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-def dies_on_one(task: Task, bundle: str, folder: str | None) -> Any:
+def dies_on_one(task: Task, setting: Setting) -> Any:
     if any("deadly" in name for _, name, _, _ in task):
         os.kill(os.getpid(), signal.SIGKILL)
-    return score_batch(task, bundle, folder)
+    return score_batch(task, setting)
 
 
 def test_a_log_that_ends_its_process_is_one_error_row(tmp_path: Path) -> None:
@@ -371,10 +390,10 @@ def test_a_log_that_ends_its_process_is_one_error_row(tmp_path: Path) -> None:
         [(i, unit.name, write_place(unit), "") for i, unit in enumerate(units)][part : part + 3]
         for part in (0, 3)
     ]
-    bundle = Predictor.load().bundle.name
+    setting = Setting(Predictor.load().bundle.name, None, "en")
     results = [
         one
-        for result in run_tasks(partial(open_engine, None, 2), tasks, bundle, None, dies_on_one)
+        for result in run_tasks(partial(open_engine, None, 2), tasks, setting, dies_on_one)
         for one in result
     ]
     rows = {records[0]["run_id"]: records[0] for _, _, records in results if records}
@@ -454,9 +473,8 @@ def test_a_log_that_vanishes_is_an_error_row(tmp_path: Path) -> None:
     (unit,) = find(tmp_path)
     assert isinstance(unit, Unit)
     path.unlink()
-    ((_, digest, records),) = score_batch(
-        [(1, unit.name, write_place(unit), "")], Predictor.load().bundle.name, None
-    )
+    setting = Setting(Predictor.load().bundle.name, None, "en")
+    ((_, digest, records),) = score_batch([(1, unit.name, write_place(unit), "")], setting)
     assert digest == ""
     assert records is not None
     assert [row["status"] for row in records] == ["error"]

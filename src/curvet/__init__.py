@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from .predictor import predict_cause
     from .readers import read
     from .run import Curve, Run
+    from .texts import use_language
 
     __version__: str
 
-__all__ = ["Curve", "CurvetError", "Diagnosis", "Run", "__version__", "predict_cause", "read"]
+__all__ = [
+    "Curve",
+    "CurvetError",
+    "Diagnosis",
+    "Run",
+    "__version__",
+    "predict_cause",
+    "read",
+    "use_language",
+]
 
 _HOME = {
     "Curve": "run",
@@ -25,6 +35,7 @@ _HOME = {
     "Run": "run",
     "predict_cause": "predictor",
     "read": "readers",
+    "use_language": "texts",
 }
 
 

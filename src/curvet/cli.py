@@ -17,6 +17,7 @@ import click
 
 from .errors import CurvetError
 from .terminal import complain, progress, sink
+from .texts import LANGUAGES, language, use_language
 
 # Whatever is slow to import is imported by the command that needs it: --help must be instant.
 if TYPE_CHECKING:
@@ -60,6 +61,21 @@ _PATH = click.Path(path_type=Path)
 _out = click.option("--out", type=_PATH, metavar="FILE", help="Write there, not to the screen.")
 
 
+def _speak(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
+    """Choose the language; one that is not known is told before any work is done."""
+    use_language(name)
+    language()
+
+
+_lang = click.option(
+    "--lang",
+    metavar=f"[{'|'.join(LANGUAGES)}]",
+    callback=_speak,
+    expose_value=False,
+    help="Language of the texts.  [default: CURVET_LANG, else en]",
+)
+
+
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -84,6 +100,7 @@ def main() -> None:
         "curvet diagnose runs/7/metrics.csv --plot run7.png",
         "curvet diagnose runs/ --format jsonl --out verdicts.jsonl",
         "curvet diagnose runs/ --fail-on exploding_gradients --fail-on lr_too_high:0.8",
+        "curvet diagnose runs/ --lang zh",
     )
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -106,6 +123,7 @@ def main() -> None:
 @click.option("--plot", type=_PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
 @click.option("--show-skipped", is_flag=True, help="List files that are no log as well.")
 @click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
+@_lang
 @click.pass_context
 def diagnose(
     ctx: click.Context,
@@ -191,6 +209,7 @@ def diagnose(
     help="Go on for ever: look for new and changed runs every so often.  [default: 30]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
+@_lang
 @click.pass_context
 def score(
     ctx: click.Context,
@@ -286,6 +305,7 @@ def train(corpus: Path, out: Path, seed: int, workers: int) -> None:
 @click.option("--field", type=_PATH, metavar="DIR", help="Real labelled runs to score on.")
 @click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
 @_out
+@_lang
 def evaluate(
     bundle: Path | None, corpus: Path | None, field: Path | None, layout: str, out: Path | None
 ) -> None:
@@ -307,23 +327,25 @@ def evaluate(
 )
 @click.argument("key", required=False)
 @click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
+@_lang
 def causes(key: str | None, layout: str) -> None:
     """Show the causes that can be found: what the curves show and what to try."""
     import json
 
     from .causes import CAUSES
     from .errors import UnknownCauseError
+    from .report.as_json import cause_to_dict
     from .report.as_text import cause_to_text
 
     if key is not None and key not in CAUSES:
         raise UnknownCauseError(key, CAUSES)
     chosen = list(CAUSES.values()) if key is None else [CAUSES[key]]
     if layout == "json":
-        fields = ("key", "title", "sign", "remedies")
-        records = [{name: getattr(cause, name) for name in fields} for cause in chosen]
-        click.echo(json.dumps({"schema_version": 1, "causes": records}, indent=2))
+        records = [cause_to_dict(cause) for cause in chosen]
+        click.echo(json.dumps({"schema_version": 2, "causes": records}, indent=2))
     else:
-        click.echo("\n\n".join(cause_to_text(cause) for cause in chosen))
+        texts = (cause_to_text(cause, with_links=key is not None) for cause in chosen)
+        click.echo("\n\n".join(texts))
 
 
 def _limit(text: str) -> tuple[str, float | None]:

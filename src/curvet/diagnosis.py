@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .causes import CAUSES, title_of
+from .remedies import REMEDIES, Remedy
 from .texts import say
 
-TOO_EARLY = "too early to tell"
-"""How the reason of a diagnosis without a cause begins, and what stands in for its title."""
+MENTIONED = 4
+"""So many causes of one outcome of a check are named, of more it is said how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class Evidence:
         """The fact in words, with its numbers."""
         return say(f"evidence.{self.kind}", **_worded(self.values))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fact as plain types, ready for JSON."""
+        return {
+            "kind": self.kind,
+            "text": self.text,
+            "values": dict(self.values),
+            "steps": list(self.steps),
+            "speaks": self.speaks,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -48,21 +60,52 @@ class Check:
     Parameters
     ----------
     key : str
-        Its words are ``checks.<key>`` in the catalogues of `texts`.
-    separates : tuple of str
-        Keys of the causes that its outcome tells apart.
+        What to do is ``checks.<key>.do`` in the catalogues of `texts`.
+    outcomes : tuple of (str, tuple of str)
+        What may come of it, and the causes for which it speaks. The words of an outcome are
+        ``checks.<key>.<outcome>``.
     values : mapping of name to float or str
         What it needs to know of the run, such as a step.
     """
 
     key: str
-    separates: tuple[str, ...]
+    outcomes: tuple[tuple[str, tuple[str, ...]], ...]
     values: Mapping[str, float | str]
+
+    @property
+    def separates(self) -> tuple[str, ...]:
+        """Keys of the causes that its outcomes tell apart."""
+        return tuple(cause for _, causes in self.outcomes for cause in causes)
 
     @property
     def text(self) -> str:
         """What to do, and which outcome speaks for which cause."""
-        return say(f"checks.{self.key}", **_worded(self.values))
+        outcomes = say("report.semicolon").join(
+            say(
+                "report.outcome",
+                outcome=say(f"checks.{self.key}.{outcome}"),
+                causes=_named(causes),
+            )
+            for outcome, causes in self.outcomes
+        )
+        what = say(f"checks.{self.key}.do", **_worded(self.values))
+        return say("report.check", what=what, outcomes=outcomes[:1].upper() + outcomes[1:])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the check as plain types, ready for JSON."""
+        return {
+            "key": self.key,
+            "text": self.text,
+            "separates": list(self.separates),
+            "outcomes": {outcome: list(causes) for outcome, causes in self.outcomes},
+            "values": dict(self.values),
+        }
+
+
+def _named(causes: Sequence[str]) -> str:
+    if len(causes) > MENTIONED:
+        return say("report.other_causes", count=len(causes))
+    return say("report.comma").join(map(title_of, causes))
 
 
 def _worded(values: Mapping[str, float | str]) -> dict[str, float | str]:
@@ -82,9 +125,9 @@ class Diagnosis:
     cause : str or None
         The most probable cause; None when the run does not allow an answer.
     likely : tuple of str
-        The most probable causes that together hold the true one with 90 %.
+        The most probable causes that together hold the true one in a share `coverage` of runs.
     reason : str
-        Why there is no cause, else "".
+        Why there is no cause, in the language of the texts, else "".
     evidence : tuple of Evidence
         Measured facts with their steps.
     channels : tuple of str
@@ -128,9 +171,21 @@ class Diagnosis:
         """Probability of `cause`; None without one."""
         return None if self.cause is None else self.probabilities[self.cause]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as plain types, ready for JSON."""
-        return {
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What to try, most likely to help first; nothing without a cause of the taxonomy."""
+        cause = CAUSES.get(self.cause or "")
+        return () if cause is None else tuple(REMEDIES[key] for key in cause.remedies)
+
+    def to_dict(self, *, advice: bool = True) -> dict[str, Any]:
+        """Return the diagnosis as plain types, ready for JSON.
+
+        Parameters
+        ----------
+        advice : bool
+            With what would separate the likely causes, and what to try.
+        """
+        plain = {
             "run_id": self.run_id,
             "source": self.source,
             "cause": self.cause,
@@ -138,23 +193,19 @@ class Diagnosis:
             "likely": list(self.likely),
             "reason": self.reason,
             "probabilities": dict(self.probabilities),
-            "evidence": [
-                {
-                    "kind": fact.kind,
-                    "text": fact.text,
-                    "values": dict(fact.values),
-                    "steps": list(fact.steps),
-                    "speaks": fact.speaks,
-                }
-                for fact in self.evidence
-            ],
+            "evidence": [fact.to_dict() for fact in self.evidence],
             "channels": list(self.channels),
             "n_points": self.n_points,
             "bundle": self.bundle,
             "coverage": self.coverage,
             "novelty": self.novelty,
             "prior": self.prior,
+            "limits": [limit.to_dict() for limit in self.limits],
         }
+        if advice:
+            plain["checks"] = [check.to_dict() for check in self.checks]
+            plain["remedies"] = [remedy.to_dict() for remedy in self.remedies]
+        return plain
 
     def __str__(self) -> str:
         from .report.as_text import diagnosis_to_text

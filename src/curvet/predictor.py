@@ -19,11 +19,12 @@ from .errors import CurveError
 from .evidence import measure
 from .features import extract_features
 from .limits import limits_of
+from .lookalikes import choose_checks
 from .prior import estimate_prior, parse_prior, reweigh
 from .roles import Channels, accuracy_in, assign
 from .run import Run
 from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
-from .texts import say
+from .texts import say, say_count
 
 Array = NDArray[np.float64]
 
@@ -231,7 +232,8 @@ def _doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
 
 def _settled(measured: Diagnosis, verdict: Verdict) -> Diagnosis:
     """Give a diagnosis its verdict, and what follows from that."""
-    return replace(measured, **verdict._asdict())
+    checks = choose_checks(verdict.likely, measured.evidence, measured.channels)
+    return replace(measured, **verdict._asdict(), checks=checks)
 
 
 def predict_cause(
@@ -310,7 +312,7 @@ def _no_answer(channels: Channels) -> str:
     if n >= MIN_POINTS or (diverged and n >= 1):
         accuracy = accuracy_in(channels.loss)
         return "" if accuracy is None else say("reasons.accuracy", **accuracy)
-    return say("reasons.too_short", count=n, least=MIN_POINTS)
+    return say("reasons.too_short", points=say_count("counts.points", n), least=MIN_POINTS)
 
 
 def _found(channels: Channels) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..texts import say
 from . import (
     bad_data_batch,
     batch_too_large,
@@ -61,4 +62,21 @@ CAUSES = _by_key(
 )
 """Cause by key, in the order in which people are shown them."""
 
-__all__ = ["CAUSES", "Cause"]
+
+def title_of(key: str) -> str:
+    """Return the name of a cause for people; a key of another taxonomy stands for itself.
+
+    Examples
+    --------
+    >>> title_of("lr_too_high"), title_of("gremlins")
+    ('Learning rate too high', 'gremlins')
+    """
+    return say(f"causes.{key}.title") if key in CAUSES else key
+
+
+def sign_of(key: str) -> str:
+    """Return what the curves of a cause show; "" for a key of another taxonomy."""
+    return say(f"causes.{key}.sign") if key in CAUSES else ""
+
+
+__all__ = ["CAUSES", "Cause", "sign_of", "title_of"]

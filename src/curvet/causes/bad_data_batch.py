@@ -47,14 +47,13 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="bad_data_batch",
-    title="Bad data batch",
-    sign="A sudden spike at one step (or the same place of each epoch), then recovery or a scar.",
     remedies=(
-        "Look at the batch at the spike: outliers, corrupt files, wrong or missing labels.",
-        "Clean or drop those samples; check ranges and NaN in the loading code.",
-        "Clip the gradient norm, so that one batch cannot undo many.",
-        "Resume from the checkpoint before the spike and skip the batch.",
-        "Use a robust loss (Huber) for regressions.",
+        "look_at_batch",
+        "clean_data",
+        "check_label_masks",
+        "clip_gradients",
+        "skip_batch",
+        "robust_loss",
     ),
     inject=inject,
     shows=shows,

@@ -1,4 +1,4 @@
-"""The Cause record: all that a cause of bad training has to tell."""
+"""The Cause record: what a cause of bad training does."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ Shows = Callable[[Trace, Trace], bool]
 class Cause:
     """One cause of bad training.
 
+    Its words are ``causes.<key>.title`` and ``causes.<key>.sign`` in the catalogues of `texts`.
+
     Parameters
     ----------
     key : str
         File name, label and JSON key; never renamed.
-    title : str
-        For people.
-    sign : str
-        What the curves show.
     remedies : tuple of str
-        Most likely to help first.
+        Keys of `remedies.REMEDIES`, most likely to help first.
     inject : callable (healthy Recipe, rng) -> faulty Recipe
         How the simulator brings the fault about.
     shows : callable (trace, healthy twin's trace) -> bool
@@ -37,8 +35,6 @@ class Cause:
     """
 
     key: str
-    title: str
-    sign: str
     remedies: tuple[str, ...]
     inject: Inject
     shows: Shows

@@ -28,13 +28,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="batch_too_large",
-    title="Batch too large",
-    sign="A very smooth loss that falls slowly by the epoch and is still falling at the end.",
     remedies=(
-        "Divide the batch by 4 to 16: more updates for the same epochs.",
-        "Raise the rate with the batch (in proportion, or by its square root) and warm it up.",
-        "Train for more epochs: count updates, not epochs.",
-        "Use an optimiser made for large batches (LARS, LAMB).",
+        "smaller_batch",
+        "scale_lr_with_batch",
+        "warm_up",
+        "train_longer",
+        "large_batch_optimiser",
     ),
     inject=inject,
     shows=shows,

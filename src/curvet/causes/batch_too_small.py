@@ -29,14 +29,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="batch_too_small",
-    title="Batch too small",
-    sign="Loss is very noisy from step to step all along and hovers above what is reachable.",
-    remedies=(
-        "Use larger batches (16 to 256 are common), or accumulate gradients over several.",
-        "Lower the rate with the batch size, or decay it towards the end.",
-        "Use layer or group normalisation in place of batch normalisation.",
-        "Look at means over 50 steps: noise alone is no harm.",
-    ),
+    remedies=("larger_batch", "scale_lr_with_batch", "decay_lr", "group_norm", "average_noise"),
     inject=inject,
     shows=shows,
 )

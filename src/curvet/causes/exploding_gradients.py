@@ -48,14 +48,15 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="exploding_gradients",
-    title="Exploding gradients",
-    sign="Gradient norm bursts by orders of magnitude; loss jumps up in cliffs or turns NaN.",
     remedies=(
-        "Clip the gradient norm (1.0 is a common bound).",
-        "Draw smaller initial weights; match them to the activation (He, Xavier, orthogonal).",
-        "Add layer or batch normalisation, or residual connections.",
-        "Warm the learning rate up, and lower it.",
-        "For recurrent nets: use LSTM or GRU, and shorter sequences.",
+        "clip_gradients",
+        "lower_lr",
+        "warm_up",
+        "fit_init",
+        "add_normalisation",
+        "add_residuals",
+        "bound_logits",
+        "use_gates",
     ),
     inject=inject,
     shows=shows,

@@ -40,9 +40,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="healthy",
-    title="Healthy",
-    sign="Loss falls and levels off; validation follows; no spikes that last.",
-    remedies=("Nothing needs mending; train longer only if the loss is still falling.",),
+    remedies=("carry_on",),
     inject=inject,
     shows=shows,
 )

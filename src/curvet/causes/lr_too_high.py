@@ -23,14 +23,14 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="lr_too_high",
-    title="Learning rate too high",
-    sign="Loss diverges, turns NaN, oscillates, or levels off high and noisy, from early on.",
     remedies=(
-        "Divide the learning rate by 3 to 10 and compare 200 steps.",
-        "Warm the learning rate up over the first 1 to 5 % of the steps.",
-        "Clip the gradient norm.",
-        "Decay the rate: cosine, steps, or on a plateau.",
-        "Use an adaptive optimiser (Adam, AdamW).",
+        "lower_lr",
+        "warm_up",
+        "scale_lr_with_batch",
+        "clip_gradients",
+        "decay_lr",
+        "find_lr",
+        "use_adaptive",
     ),
     inject=inject,
     shows=shows,

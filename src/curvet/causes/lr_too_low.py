@@ -23,13 +23,13 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="lr_too_low",
-    title="Learning rate too low",
-    sign="Loss falls slowly and steadily, still falling at the end, or hardly moves at all.",
     remedies=(
-        "Multiply the learning rate by 3 to 10 and compare 200 steps.",
-        "Check that the schedule does not decay too early and that warm-up ends in time.",
-        "Use an adaptive optimiser (Adam, AdamW).",
-        "Train longer.",
+        "raise_lr",
+        "find_lr",
+        "check_schedule",
+        "use_adaptive",
+        "train_longer",
+        "stop_later",
     ),
     inject=inject,
     shows=shows,

@@ -34,14 +34,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="noisy_labels",
-    title="Noisy labels",
-    sign="Loss levels off high, or validation turns early and training creeps down for long.",
-    remedies=(
-        "Look at the training samples with the highest loss; correct or drop wrong labels.",
-        "Stop early: nets learn clean samples first, wrong ones later.",
-        "Use a robust loss or label smoothing.",
-        "Measure how often two annotators agree: that bounds what can be reached.",
-    ),
+    remedies=("review_labels", "clean_data", "stop_early", "robust_loss", "measure_agreement"),
     inject=inject,
     shows=shows,
 )

@@ -39,13 +39,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="over_regularisation",
-    title="Too much regularisation",
-    sign="Loss levels off high from early on, with validation at or below training.",
     remedies=(
-        "Lower weight decay by a factor of 10, or switch it off for a comparison.",
-        "Lower dropout (0.1 to 0.3 is common).",
-        "Lower label smoothing and augmentation.",
-        "Exempt biases and normalisation weights from decay.",
+        "lower_weight_decay",
+        "lower_dropout",
+        "lower_smoothing",
+        "exempt_from_decay",
+        "stop_later",
     ),
     inject=inject,
     shows=shows,

@@ -37,14 +37,14 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="overfitting",
-    title="Overfitting",
-    sign="Validation loss turns and rises while training loss keeps falling; the gap widens.",
     remedies=(
-        "Stop at the best validation loss (early stopping).",
-        "Get more data, or augment what there is.",
-        "Add weight decay or dropout.",
-        "Use a smaller net.",
-        "Look for training samples that are near copies of each other.",
+        "stop_early",
+        "more_data",
+        "augment",
+        "add_weight_decay",
+        "add_dropout",
+        "smaller_net",
+        "drop_copies",
     ),
     inject=inject,
     shows=shows,

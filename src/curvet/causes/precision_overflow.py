@@ -32,15 +32,13 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="precision_overflow",
-    title="Overflow in half precision",
-    sign="Loss turns NaN or inf within one step without rising before, or stands still while "
-    "gradients are NaN, inf or zero.",
     remedies=(
-        "Use bfloat16 in place of float16, or float32 for a comparison of 200 steps.",
-        "Use a dynamic loss scale, and unscale gradients before clipping.",
-        "Compute softmax, normalisation and loss in float32.",
-        "Watch the loss scale: one that keeps halving means that steps are skipped.",
-        "Keep epsilons above 1e-5: smaller ones are zero in float16.",
+        "use_bfloat16",
+        "scale_loss",
+        "sum_in_float32",
+        "lower_lr",
+        "raise_epsilon",
+        "watch_loss_scale",
     ),
     inject=inject,
     shows=shows,

@@ -51,14 +51,7 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="resume_state_lost",
-    title="State lost on resume",
-    sign="A jump, or another slope, where the run resumed; the learning rate may start anew.",
-    remedies=(
-        "Save and load optimiser, schedule, scaler and random state with the weights.",
-        "Skip the batches that were seen before the checkpoint.",
-        "Compare the loss of the first batches after resuming with those before.",
-        "Resume from the last checkpoint before the jump, with its state.",
-    ),
+    remedies=("save_all_state", "skip_seen_batches", "warm_up"),
     inject=inject,
     shows=shows,
     may_diverge=True,

@@ -37,13 +37,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="train_val_leak",
-    title="Validation data leak into training",
-    sign="Validation follows training down to a loss that is too good to be true; no gap opens.",
     remedies=(
-        "Look for the same samples, or near copies, in both sets (hash them).",
-        "Split by person, document or time before augmenting or oversampling.",
-        "Fit preprocessing on the training set alone.",
-        "Evaluate once on data collected later.",
+        "find_shared_samples",
+        "split_by_group",
+        "fit_on_training_alone",
+        "check_causal_mask",
+        "evaluate_on_later_data",
     ),
     inject=inject,
     shows=shows,

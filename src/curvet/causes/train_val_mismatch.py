@@ -40,13 +40,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="train_val_mismatch",
-    title="Training and validation data differ",
-    sign="Validation loss is high from the first points on and does not follow training down.",
     remedies=(
-        "Evaluate on training samples through the validation pipeline: the losses must agree.",
-        "Use the same preprocessing, tokenizer and label mapping for both.",
-        "Split anew from one shuffled pool and compare.",
-        "Check that the net is in evaluation mode, with its own running statistics.",
+        "evaluate_on_training",
+        "same_preprocessing",
+        "check_eval_mode",
+        "split_anew",
+        "augment",
     ),
     inject=inject,
     shows=shows,

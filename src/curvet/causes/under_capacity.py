@@ -35,13 +35,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="under_capacity",
-    title="Too little capacity",
-    sign="Loss learns something, then levels off high; training and validation lie together.",
     remedies=(
-        "Use a wider or deeper net, or remove a bottleneck.",
-        "Give it better features or inputs.",
-        "First overfit a single batch: if even that fails, the net or the loss is at fault.",
-        "Lower the regularisation, to make sure that it is not the limit.",
+        "larger_net",
+        "overfit_batch",
+        "better_features",
+        "lower_weight_decay",
+        "train_longer",
     ),
     inject=inject,
     shows=shows,

@@ -29,13 +29,12 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="unnormalised_inputs",
-    title="Unnormalised inputs",
-    sign="Loss starts far too high (or NaN within a few steps), falls steeply, then learns badly.",
     remedies=(
-        "Standardise inputs with the training set's mean and standard deviation.",
-        "Scale pixels from 0..255 to 0..1 or -1..1; take logarithms of skewed features.",
-        "Normalise a regression's targets as well.",
-        "Put a normalisation layer first; clip the gradient norm meanwhile.",
+        "standardise_inputs",
+        "rescale_inputs",
+        "normalise_targets",
+        "normalise_first",
+        "clip_gradients",
     ),
     inject=inject,
     shows=shows,

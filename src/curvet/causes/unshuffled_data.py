@@ -40,14 +40,7 @@ def _swing(trace: Trace) -> float:
 
 CAUSE = Cause(
     key="unshuffled_data",
-    title="Unshuffled data",
-    sign="Loss swings with the period of an epoch, often very low in between; validation is worse.",
-    remedies=(
-        "Shuffle the training data anew in every epoch.",
-        "Enlarge the shuffle buffer of a streaming loader.",
-        "Interleave files or sources that are read one after another.",
-        "Draw batches with all classes in them.",
-    ),
+    remedies=("shuffle", "larger_buffer", "interleave", "mix_classes"),
     inject=inject,
     shows=shows,
     may_diverge=True,

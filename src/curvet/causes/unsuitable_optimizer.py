@@ -34,14 +34,13 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="unsuitable_optimizer",
-    title="Unsuitable optimiser",
-    sign="Loss overshoots in slow waves, or falls fast and then starves, or creeps where "
-    "adaptive rates would not.",
     remedies=(
-        "Try AdamW with its defaults (rate 1e-3 to 3e-4) and compare 500 steps.",
-        "Set momentum to 0.9; lower the rate when momentum is raised.",
-        "Use RMSprop or Adam in place of Adagrad, whose rate only ever shrinks.",
-        "For plain SGD: normalise inputs and layers, add momentum, tune the rate again.",
+        "try_adamw",
+        "set_momentum",
+        "replace_adagrad",
+        "raise_epsilon",
+        "check_parameters",
+        "tune_sgd",
     ),
     inject=inject,
     shows=shows,

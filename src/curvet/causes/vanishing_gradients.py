@@ -52,14 +52,14 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="vanishing_gradients",
-    title="Vanishing gradients",
-    sign="Loss lies flat near its start while the gradient norm is tiny; may drop late or never.",
     remedies=(
-        "Use ReLU or GELU in place of sigmoid or tanh in deep nets.",
-        "Draw initial weights to suit the activation (He, Xavier); never zero or constant.",
-        "Add batch or layer normalisation, or residual connections.",
-        "Look for dead ReLUs; lower the rate or use leaky ReLU.",
-        "Use fewer layers, or LSTM or GRU in place of a plain recurrent net.",
+        "use_relu",
+        "fit_init",
+        "add_normalisation",
+        "add_residuals",
+        "revive_relus",
+        "use_gates",
+        "smaller_net",
     ),
     inject=inject,
     shows=shows,

@@ -30,14 +30,14 @@ def shows(trace: Trace, twin: Trace) -> bool:
 
 CAUSE = Cause(
     key="wrong_loss",
-    title="Wrong loss function",
-    sign="Loss is negative and falls without end, or levels off at once near its start "
-    "although the optimiser runs.",
     remedies=(
-        "Give logits, not probabilities, to a loss that applies softmax itself.",
-        "Check the sign: what is minimised must be smallest at the right answer.",
-        "Compare the shapes of outputs and targets: (n, 1) against (n,) pairs all with all.",
-        "Compute the loss of one batch by hand; overfit that batch.",
+        "pass_logits",
+        "check_first_loss",
+        "compare_shapes",
+        "check_reduction",
+        "check_label_masks",
+        "guard_logarithm",
+        "overfit_batch",
     ),
     inject=inject,
     shows=shows,

@@ -7,8 +7,12 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..causes import sign_of, title_of
+from ..remedies import REMEDIES
+
 if TYPE_CHECKING:
     from ..archive import Row
+    from ..causes import Cause
 
 SCHEMA_VERSION = 1  # goes up when a key is renamed, removed or changes its meaning
 
@@ -22,16 +26,24 @@ _WITHOUT_DIAGNOSIS: dict[str, Any] = {
     "channels": [],
     "n_points": 0,
     "bundle": "",
+    "coverage": None,
+    "novelty": None,
+    "prior": "",
+    "limits": [],
+    "checks": [],
+    "remedies": [],
 }
 
 
-def row_to_dict(row: Row) -> dict[str, Any]:
+def row_to_dict(row: Row, *, advice: bool = True) -> dict[str, Any]:
     """Return one row as plain types; the keys are the same for every row.
 
     Parameters
     ----------
     row : Row
         Of any status.
+    advice : bool
+        See `Diagnosis.to_dict`.
 
     Returns
     -------
@@ -45,9 +57,19 @@ def row_to_dict(row: Row) -> dict[str, Any]:
         "status": row.status,
         "error": row.error,
     }
-    found = _WITHOUT_DIAGNOSIS if row.diagnosis is None else row.diagnosis.to_dict()
+    found = {} if row.diagnosis is None else row.diagnosis.to_dict(advice=advice)
     plain: dict[str, Any] = _finite({**_WITHOUT_DIAGNOSIS, **found, **own})
     return {**{key: plain[key] for key in own}, **plain}
+
+
+def cause_to_dict(cause: Cause) -> dict[str, Any]:
+    """Return what is known of a cause as plain types."""
+    return {
+        "key": cause.key,
+        "title": title_of(cause.key),
+        "sign": sign_of(cause.key),
+        "remedies": [REMEDIES[key].to_dict() for key in cause.remedies],
+    }
 
 
 def rows_to_json(rows: Iterable[Row]) -> str:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..causes import title_of
 from ..errors import CurvetError
 from ..roles import assign
-from .as_text import clean, fact_to_text, percent, title_of, verdict
+from .as_text import clean, fact_to_text, percent, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from ..causes import CAUSES
-from ..diagnosis import TOO_EARLY
+from ..causes import sign_of, title_of
+from ..remedies import REMEDIES
+from ..texts import as_step, say, say_count
+from .lines import pad, width_of, wrap
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ..archive import Row
-    from ..causes.base import Cause
+    from ..causes import Cause
     from ..diagnosis import Diagnosis, Evidence
+    from ..remedies import Remedy
 
 WIDTH = 88
 BAR_WIDTH = 30
 N_BARS = 5
+N_SOURCES = 2  # of a remedy; `curvet causes KEY` has all of them
 NAME_WIDTH = 24  # the longest run name that a narrow table keeps in one line
 MENTIONED = 0.05  # less probable causes are no candidates worth a look
+STRANGE = 0.99  # from here on a run is unlike anything that the predictor knows
+_MARKS = {"for": "+", "against": "-", "": "*"}
 
 _ESCAPE = re.compile(
     r"""
@@ -62,11 +67,6 @@ def clean(text: str) -> str:
     return "".join(kept).strip()
 
 
-def title_of(key: str) -> str:
-    """Return the cause's title; a key of another taxonomy stands for itself."""
-    return CAUSES[key].title if key in CAUSES else key
-
-
 def percent(probability: float) -> str:
     """Write a probability for people, never as a certainty.
 
@@ -75,14 +75,17 @@ def percent(probability: float) -> str:
     >>> percent(0.831), percent(0.9991), percent(0.0004)
     ('83 %', '>99 %', '<1 %')
     """
+    number = f"{100 * probability:.0f}"
     if probability > 0.995:
-        return ">99 %"
-    return "<1 %" if probability < 0.005 else f"{100 * probability:.0f} %"
+        number = ">99"
+    elif probability < 0.005:
+        number = "<1"
+    return say("report.percent", number=number)
 
 
 def verdict(diagnosis: Diagnosis) -> str:
     """Return the title of the cause, or that there is none."""
-    return TOO_EARLY if diagnosis.cause is None else title_of(diagnosis.cause)
+    return say("report.no_verdict") if diagnosis.cause is None else title_of(diagnosis.cause)
 
 
 def diagnosis_to_text(diagnosis: Diagnosis) -> str:
@@ -96,36 +99,43 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
     Returns
     -------
     str
-        Lines of at most 88 letters where words allow it; no newline at the end.
+        Lines of at most 88 cells where words allow it; no newline at the end.
     """
-    name, source = clean(diagnosis.run_id) or "(no name)", clean(diagnosis.source)
+    name, source = clean(diagnosis.run_id) or say("report.no_name"), clean(diagnosis.source)
     lines = [f"{name}  ({source})" if source and source != name else name, ""]
-    if diagnosis.probability is None:
-        lines += _wrap(clean(diagnosis.reason) or TOO_EARLY, "  ")
-    else:
-        lines.append(f"  {verdict(diagnosis)}, {percent(diagnosis.probability)}")
+    lines += _wrap(_answer(diagnosis), "  ")
     lines += _bars(diagnosis)
-    if diagnosis.likely:
-        likely = ", ".join(title_of(key) for key in diagnosis.likely)
-        lines += ["", *_wrap(f"The true cause is, with 90 %, among: {likely}", "  ")]
-    cause = CAUSES.get(diagnosis.cause or "")
-    if cause is not None:
-        lines += ["", "  What such curves show", *_wrap(cause.sign, "    ")]
-    if diagnosis.evidence:
-        lines += ["", "  Measured in this run"]
-        lines += _listed((fact_to_text(fact) for fact in diagnosis.evidence), "-")
-    if cause is not None and cause.remedies:
-        lines += ["", "  What to try, most likely to help first", *_listed(cause.remedies)]
-    found = ", ".join(diagnosis.channels) or "nothing"
-    points = "point" if diagnosis.n_points == 1 else "points"
-    basis = f"From {diagnosis.n_points} {points} of training loss; found: {found}."
-    by = f" Predictor: {clean(diagnosis.bundle)}." if diagnosis.bundle else ""
-    return "\n".join([*lines, "", *_wrap(basis + by, "  ")])
+    for caveat in _caveats(diagnosis):
+        lines += ["", *_wrap(caveat, "  ")]
+    if sign := sign_of(diagnosis.cause or ""):
+        lines += _section("sign", _wrap(sign, "    "))
+    if facts := diagnosis.evidence:
+        speaking = any(fact.speaks for fact in facts)
+        lines += _section("measured_speaking" if speaking else "measured", _facts(facts))
+    if diagnosis.limits:
+        lines += _section("limits", _facts(diagnosis.limits))
+    if diagnosis.checks:
+        lines += _section("checks", _numbered(check.text for check in diagnosis.checks))
+    if diagnosis.remedies:
+        lines += _section("remedies", _numbered(map(_remedy, diagnosis.remedies)))
+    return "\n".join([*lines, "", *_wrap(_basis(diagnosis), "  ")])
 
 
-def cause_to_text(cause: Cause) -> str:
-    """Describe one cause: its key, what the curves show, what to try."""
-    lines = [f"{cause.key}: {cause.title}", *_wrap(cause.sign, "  "), *_listed(cause.remedies)]
+def cause_to_text(cause: Cause, *, with_links: bool = False) -> str:
+    """Describe one cause: its key, what the curves show, what to try.
+
+    Parameters
+    ----------
+    cause : Cause
+        Of the taxonomy.
+    with_links : bool
+        Tell of each remedy where it comes from and where that can be read.
+    """
+    lines = [f"{cause.key}: {title_of(cause.key)}", *_wrap(sign_of(cause.key), "  ")]
+    for number, key in enumerate(cause.remedies, start=1):
+        lines += _wrap(REMEDIES[key].text, f"    {number}. ")
+        if with_links:
+            lines += [f"       {source.title}  {source.url}" for source in REMEDIES[key].sources]
     return "\n".join(lines)
 
 
@@ -137,9 +147,10 @@ def skipped_to_text(sources: Sequence[str]) -> str:
     >>> skipped_to_text(["a/net.py", "a/notes.md", "a/loss.py", "a/LICENSE"])
     'skipped 4 files that are no log: 2 .py, 1 .md, 1 without ending'
     """
-    endings = Counter(clean(PurePath(source).suffix) or "without ending" for source in sources)
-    counts = ", ".join(f"{count} {ending}" for ending, count in endings.most_common())
-    return f"skipped {len(sources)} file{'s' if len(sources) > 1 else ''} that are no log: {counts}"
+    nameless = say("report.without_ending")
+    endings = Counter(clean(PurePath(source).suffix) or nameless for source in sources)
+    counts = _joined(f"{count} {ending}" for ending, count in endings.most_common())
+    return say_count("report.skipped_files", len(sources), endings=counts)
 
 
 def fact_to_text(fact: Evidence) -> str:
@@ -148,14 +159,15 @@ def fact_to_text(fact: Evidence) -> str:
     Examples
     --------
     >>> from curvet.diagnosis import Evidence
-    >>> fact_to_text(Evidence("spikes", "3 spikes of the loss", (120.0, 900.0)))
-    '3 spikes of the loss (steps 120 to 900)'
+    >>> fact_to_text(Evidence("still_falling", {"share": 0.25}, (300.0, 900.0)))
+    'still falling: 25 % of the whole drop came in the last half (steps 300 to 900)'
     """
-    text = clean(fact.text)
-    steps = [_step(step) for step in fact.steps]
-    if not steps or all(re.search(rf"(?<![\d.]){re.escape(step)}(?!\d)", text) for step in steps):
+    text, steps = clean(fact.text), fact.steps
+    if all(re.search(rf"(?<![\d.]){re.escape(as_step(step))}(?!\d)", text) for step in steps):
         return text
-    return f"{text} (step{'s' if len(steps) > 1 else ''} {' to '.join(steps)})"
+    if len(steps) == 1:
+        return say("report.at_step", text=text, step=steps[0])
+    return say("report.at_steps", text=text, first=steps[0], last=steps[-1])
 
 
 def table(rows: Sequence[Row], width: int) -> Table:
@@ -173,15 +185,15 @@ def table(rows: Sequence[Row], width: int) -> Table:
     from rich.text import Text
 
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    longest = max((len(clean(row.run_id)) for row in rows), default=0)
-    grid.add_column("run", overflow="fold", min_width=min(longest, NAME_WIDTH))
-    grid.add_column("verdict", min_width=12)
-    grid.add_column("prob.", justify="right", no_wrap=True)
-    grid.add_column("evidence", min_width=20)
+    longest = max((width_of(clean(row.run_id)) for row in rows), default=0)
+    grid.add_column(say("report.run"), overflow="fold", min_width=min(longest, NAME_WIDTH))
+    grid.add_column(say("report.verdict_column"), min_width=12)
+    grid.add_column(say("report.probability"), justify="right", no_wrap=True)
+    grid.add_column(say("report.evidence"), min_width=20)
     if width >= 100:
-        grid.add_column("next candidates", min_width=15)
+        grid.add_column(say("report.candidates"), min_width=15)
     if width >= 120:
-        grid.add_column("channels", min_width=9)
+        grid.add_column(say("report.channels"), min_width=9)
     for row in rows:
         styled = list(zip(_cells(row), _styles(row), strict=True))[: len(grid.columns)]
         # Text, not str: brackets in a name are no markup.
@@ -199,10 +211,22 @@ def totals(rows: Sequence[Row]) -> str:
     """
     given = Counter(verdict(row.diagnosis) for row in rows if row.diagnosis is not None)
     failed = sum(row.status == "error" for row in rows)
-    parts = [f"{title} ({count})" for title, count in given.most_common()]
-    n_runs = sum(given.values())
-    line = f"{n_runs} run{'' if n_runs == 1 else 's'}: {', '.join(parts)}" if parts else "no runs"
-    return line + (f"; {failed} could not be diagnosed" if failed else "")
+    line = say("report.no_runs")
+    if given:
+        parts = (say("report.total", title=title, count=n) for title, n in given.most_common())
+        runs = say_count("counts.runs", sum(given.values()))
+        line = say("report.totals", runs=runs, verdicts=_joined(parts))
+    if failed:
+        line += say("report.semicolon") + say("report.failed", count=failed)
+    return line
+
+
+def _answer(diagnosis: Diagnosis) -> str:
+    """Say what the diagnosis is, or why there is none."""
+    if diagnosis.probability is None:
+        return clean(diagnosis.reason) or verdict(diagnosis)
+    probability = percent(diagnosis.probability)
+    return say("report.verdict", title=verdict(diagnosis), probability=probability)
 
 
 def _bars(diagnosis: Diagnosis) -> list[str]:
@@ -210,43 +234,72 @@ def _bars(diagnosis: Diagnosis) -> list[str]:
     shown = [(key, probability) for key, probability in shown if probability >= 0.005]
     if not shown:
         return []
-    width = max(len(title_of(key)) for key, _ in shown)
+    width = max(width_of(title_of(key)) for key, _ in shown)
     return [
         "",
         *(
-            f"  {percent(probability):>5}  {title_of(key):<{width}}  "
+            f"  {percent(probability):>5}  {pad(title_of(key), width)}  "
             + "#" * max(1, round(BAR_WIDTH * probability))
             for key, probability in shown
         ),
     ]
 
 
+def _caveats(diagnosis: Diagnosis) -> Iterator[str]:
+    """Say how far the probabilities are to be trusted."""
+    novelty = diagnosis.novelty or 0.0
+    if diagnosis.cause is not None and novelty > STRANGE:
+        yield say("report.novelty", share=percent(novelty))
+    if diagnosis.likely:
+        causes = _joined(map(title_of, diagnosis.likely))
+        yield say("report.likely", coverage=percent(diagnosis.coverage), causes=causes)
+    if diagnosis.prior != "default":
+        yield say("report.prior", prior=clean(diagnosis.prior))
+
+
+def _basis(diagnosis: Diagnosis) -> str:
+    """Say what the diagnosis rests on."""
+    points = say_count("counts.points", diagnosis.n_points)
+    found = _joined(diagnosis.channels) or say("report.found_nothing")
+    if not diagnosis.bundle:
+        return say("report.basis", points=points, found=found)
+    bundle = clean(diagnosis.bundle)
+    return say("report.basis_and_bundle", points=points, found=found, bundle=bundle)
+
+
+def _section(name: str, lines: Iterable[str]) -> list[str]:
+    return ["", f"  {say(f'report.{name}')}", *lines]
+
+
+def _facts(facts: Iterable[Evidence]) -> Iterator[str]:
+    for fact in facts:
+        yield from _wrap(fact_to_text(fact), f"    {_MARKS[fact.speaks]} ")
+
+
+def _numbered(items: Iterable[str]) -> Iterator[str]:
+    for number, item in enumerate(items, start=1):
+        yield from _wrap(item, f"    {number}. ")
+
+
+def _remedy(remedy: Remedy) -> str:
+    sources = _joined(source.title for source in remedy.sources[:N_SOURCES])
+    return f"{remedy.text} [{sources}]"
+
+
 def _wrap(text: str, indent: str) -> list[str]:
-    """Wrap to the width; further lines stand under the first one's text."""
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent)
-    ) or [indent.rstrip()]
+    return wrap(text, WIDTH, indent)
 
 
-def _listed(items: Iterable[str], mark: str = "") -> list[str]:
-    """Write a list, one item a paragraph, numbered unless a mark is given."""
-    return [
-        line
-        for number, item in enumerate(items, start=1)
-        for line in _wrap(item, f"    {mark or f'{number}.'} ")
-    ]
-
-
-def _step(step: float) -> str:
-    return str(int(step)) if step == step // 1 else f"{step:.4g}"
+def _joined(items: Iterable[str]) -> str:
+    return say("report.comma").join(items)
 
 
 def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
-    name = clean(row.run_id) or clean(row.source) or "(no name)"
+    name = clean(row.run_id) or clean(row.source) or say("report.no_name")
     if row.diagnosis is None:
         # The name stands beside it, and what else could be read is no help in a list.
         found = row.error.removeprefix(f"{row.source}: ").partition("; ")[0]
-        return name, row.status, "", clean(found), "", ""
+        return name, say(f"report.{row.status}"), "", clean(found), "", ""
     diagnosis = row.diagnosis
     ranked = sorted(diagnosis.probabilities.items(), key=lambda item: -item[1])
     others = [
@@ -259,10 +312,8 @@ def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
         name,
         verdict(diagnosis),
         "" if diagnosis.probability is None else percent(diagnosis.probability),
-        clean(diagnosis.reason).removeprefix(f"{TOO_EARLY}: ")
-        if diagnosis.cause is None
-        else "".join(facts[:1]),
-        ", ".join(others[:2]),
+        clean(diagnosis.reason) if diagnosis.cause is None else "".join(facts[:1]),
+        _joined(others[:2]),
         " ".join(diagnosis.channels),
     )
 

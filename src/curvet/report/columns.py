@@ -41,12 +41,20 @@ _COLUMNS = (
     Column("error", "text", "why there is no answer, or what of the log could not be read"),
     Column("cause", "text", "the most probable cause; empty where there is none"),
     Column("probability", "number", "of that cause, 0 to 1"),
-    Column("likely", "texts", "the causes that together hold the true one with 90 %"),
+    Column(
+        "likely",
+        "texts",
+        "the causes that together hold the true one; how surely: coverage",
+    ),
     Column("channels", "texts", "which of loss, val, grad_norm, lr were found"),
     Column("reason", "text", "why a run that could be read has no cause"),
     Column("evidence", "text", "facts measured on the curves, with their steps"),
     Column("n_points", "whole", "points of training loss"),
     Column("bundle", "text", "which trained predictor answered"),
+    Column("coverage", "number", "share of runs whose likely causes hold the true one, 0 to 1"),
+    Column("novelty", "number", "share of known runs that are less strange than this, 0 to 1"),
+    Column("prior", "text", "prior over the causes: default, uniform, archive, or a file's name"),
+    Column("limits", "text", "what the log cannot show, as it was sampled or smoothed"),
     Column("schema_version", "whole", "version of these columns"),
 )
 
@@ -65,8 +73,9 @@ def columns(causes: Iterable[str]) -> tuple[Column, ...]:
 
 def to_record(row: Row) -> dict[str, Any]:
     """Put a row into the columns; what it has no value for is None, or [] for several texts."""
-    whole = row_to_dict(row)
+    whole = row_to_dict(row, advice=False)
     record = {column.name: whole[column.name] for column in _COLUMNS if column.name in whole}
-    record["evidence"] = "; ".join(fact["text"] for fact in whole["evidence"])
+    for name in ("evidence", "limits"):
+        record[name] = "; ".join(fact["text"] for fact in whole[name])
     record["schema_version"] = SCHEMA_VERSION
     return record | {f"p_{key}": value for key, value in whole["probabilities"].items()}

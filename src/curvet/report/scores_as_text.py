@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..texts import say
+from .lines import pad, pad_left, width_of
+
 _OVERALL = ("runs", "top1", "top3", "macro_f1", "log_loss", "calibration_error", "coverage")
 _PER_CAUSE = ("runs", "recall", "precision", "f1", "top3", "log_loss", "calibration_error")
-_HEADS = {"calibration_error": "ece", "macro_f1": "macro-F1", "log_loss": "log-loss"}
 
 
 def scores_to_text(scores: Mapping[str, Any]) -> str:
@@ -18,11 +20,11 @@ def scores_to_text(scores: Mapping[str, Any]) -> str:
     scores : mapping
         Nested; leaves are figures.
     """
-    lines = [f"bundle {scores['bundle']}"]
+    lines = [say("scores.bundle", name=scores["bundle"])]
     if "simulated" in scores:
-        lines += ["", "SIMULATED", *_views(scores["simulated"])]
+        lines += ["", say("scores.simulated"), *_views(scores["simulated"])]
     for source, views in scores.get("field", {}).items():
-        lines += ["", f"REAL: {source}", *_views(views)]
+        lines += ["", say("scores.real", source=source), *_views(views)]
     return "\n".join(lines) + "\n"
 
 
@@ -34,15 +36,15 @@ def _views(views: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(corner: str, columns: Sequence[str], rows: Mapping[str, Any]) -> Iterator[str]:
-    width = max(len(corner), *(len(name) for name in rows))
-    heads = [_HEADS.get(name, name) for name in columns]
-    yield "  ".join([corner.ljust(width), *(head.rjust(9) for head in heads)])
+    width = max(map(width_of, (corner, *rows)))
+    heads = [pad_left(say(f"scores.{name}"), 9) for name in columns]
+    yield "  ".join([pad(corner, width), *heads])
     for name, figures in rows.items():
         cells = [f"{figures[c]:9d}" if c == "runs" else f"{figures[c]:9.3f}" for c in columns]
-        yield "  ".join([name.ljust(width), *cells, *_interval(figures)])
+        yield "  ".join([pad(name, width), *cells, *_interval(figures)])
 
 
 def _interval(figures: Mapping[str, Any]) -> Iterator[str]:
     if "intervals" in figures:
         low, high = figures["intervals"]["macro_f1"]
-        yield f"(macro-F1 {low:.3f} to {high:.3f})"
+        yield say("scores.interval", low=low, high=high)

@@ -15,12 +15,13 @@ from ..errors import ScoreError
 from ..readers import ServerRun, Unit
 from ..readers.units import Log
 from ..report.columns import columns
+from ..texts import in_language, language
 from .engine import Engine, open_engine
 from .outputs import prepare, write
 from .select import Candidate, compile_where, parse_since
 from .state import Met, Pending, State
 from .summary import Summary, summarise
-from .work import Result, Task, failed, score_batch, to_kept, write_place
+from .work import Result, Setting, Task, failed, score_batch, to_kept, write_place
 
 BATCH_LOGS = 256
 BATCH_BYTES = 64 * 2**20
@@ -45,6 +46,8 @@ class Options:
         See `select.compile_where` and `select.parse_since`.
     limit : int or None
         Stop after so many logs.
+    lang : str or None
+        Of the words in the table; None for the language of this process.
     """
 
     bundle: Path | None = None
@@ -53,6 +56,7 @@ class Options:
     where: str | None = None
     since: str | None = None
     limit: int | None = None
+    lang: str | None = None
 
 
 def score(
@@ -89,11 +93,20 @@ def score(
     CurvetError
         Nothing to score, a file that cannot be written, no such engine, ...
     """
-    out = Path(out)
+    with in_language(options.lang):
+        return _score(paths, Path(out), options, found, scored)
+
+
+def _score(
+    paths: Sequence[Path | str], out: Path, options: Options, found: Progress, scored: Progress
+) -> Summary:
     prepare(out)
     bundle = load_bundle(options.bundle)
     began = datetime.now(UTC)
-    with closing(State(out.with_name(f"{out.name}.state"), bundle.name)) as state:
+    folder = None if options.bundle is None else str(options.bundle.absolute())
+    setting = Setting(bundle.name, folder, language())
+    scorer = f"{bundle.name} {setting.language}"
+    with closing(State(out.with_name(f"{out.name}.state"), scorer)) as state:
         search = _Search(state, options, began)
         search.run(paths, found)
         total, waiting = state.count()
@@ -102,7 +115,7 @@ def score(
                 f"{', '.join(map(str, paths))}: no training log"
                 + (" that --where, --since and --limit let through" if search.left_out else "")
             )
-        _work(state, options, bundle.name, (total, waiting), scored)
+        _work(state, options, setting, (total, waiting), scored)
         written = not state.is_written(out)
         if written:
             write(out, columns(bundle.causes), state.records())
@@ -201,7 +214,7 @@ def _candidate(entry: Log | Row, size: int, changed: float | None) -> Candidate:
 
 
 def _work(
-    state: State, options: Options, bundle: str, counts: tuple[int, int], progress: Progress
+    state: State, options: Options, setting: Setting, counts: tuple[int, int], progress: Progress
 ) -> None:
     """Score what waits, wave by wave."""
     total, waiting = counts
@@ -212,10 +225,9 @@ def _work(
     engine = partial(open_engine, options.engine, _workers(options, waiting))
     with engine() as (_, at_once):
         pass  # a cluster tells only when asked how many it runs at once
-    folder = None if options.bundle is None else str(options.bundle.absolute())
     while wave := state.pending(after, _WAVE * at_once):
         after = wave[-1][-1].batch
-        for result in run_tasks(engine, [_task(batch) for batch in wave], bundle, folder):
+        for result in run_tasks(engine, [_task(batch) for batch in wave], setting):
             state.keep(result)
             waiting -= len(result)
             progress(total - waiting, total)
@@ -236,8 +248,7 @@ def _task(batch: Sequence[Pending]) -> Task:
 def run_tasks(
     engine: Engine,
     tasks: Sequence[Task],
-    bundle: str,
-    folder: str | None,
+    setting: Setting,
     call: Callable[..., Result] = score_batch,
 ) -> Iterator[Result]:
     """Run tasks; where a process is ended from outside, find the log that it was about.
@@ -249,7 +260,7 @@ def run_tasks(
     ----------
     engine : callable
         Opens an engine anew: after its processes were ended, the old one is of no use.
-    tasks, bundle, folder
+    tasks, setting
         See `work.score_batch`.
     call : callable
         What is run.
@@ -264,7 +275,7 @@ def run_tasks(
         unanswered = dict(enumerate(waiting))
         try:
             with engine() as (run, at_once):
-                for number, result in run(call, [(task, bundle, folder) for task in waiting]):
+                for number, result in run(call, [(task, setting) for task in waiting]):
                     del unanswered[number]
                     yield result
             return
@@ -275,16 +286,14 @@ def run_tasks(
         if all(len(task) == 1 for task in unanswered.values()):
             # Calls are begun in their order: the culprit is among the first.
             for suspect in waiting[:at_once]:
-                yield _alone(engine, suspect, bundle, folder, call)
+                yield _alone(engine, suspect, setting, call)
             waiting = waiting[at_once:]
 
 
-def _alone(
-    engine: Engine, task: Task, bundle: str, folder: str | None, call: Callable[..., Result]
-) -> Result:
+def _alone(engine: Engine, task: Task, setting: Setting, call: Callable[..., Result]) -> Result:
     try:
         with engine() as (run, _):
-            return [one for _, result in run(call, [(task, bundle, folder)]) for one in result]
+            return [one for _, result in run(call, [(task, setting)]) for one in result]
     except Exception as error:
         if not _ended(error):
             raise

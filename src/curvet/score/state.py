@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS logs (
     place TEXT,             -- JSON: reader, path, files
     stamp TEXT,             -- sizes and times of change of the files
     digest TEXT,            -- hash of their content when they were scored
-    bundle TEXT,            -- predictor that scored them
+    bundle TEXT,            -- predictor that scored them, and in which language
     done INTEGER,
     search INTEGER,         -- number of the search that met it last
     position INTEGER,       -- in that search
@@ -73,8 +73,9 @@ class State:
     ----------
     path : Path
         The file; made if it is not there.
-    bundle : str
-        The predictor in use: what another one has scored is scored again.
+    scorer : str
+        The predictor in use, and the language of its words: what another one has scored is scored
+        again.
 
     Raises
     ------
@@ -82,8 +83,8 @@ class State:
         In use, damaged, or of another version.
     """
 
-    def __init__(self, path: Path, bundle: str) -> None:
-        self.path, self.bundle = path, bundle
+    def __init__(self, path: Path, scorer: str) -> None:
+        self.path, self.scorer = path, scorer
         with self._told():
             self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
             # One process at a time; the lock ends with the process, however that ends.
@@ -148,7 +149,7 @@ class State:
     def meet(self, logs: Sequence[Met], first: int) -> None:
         """Note logs that the search has met at the positions from `first` on.
 
-        What has other files, another time of change or another predictor than when it was scored
+        What has other files, another time of change or another scorer than when it was scored
         waits again.
         """
         with self._transaction() as database:
@@ -165,7 +166,7 @@ class State:
                     search = excluded.search, position = excluded.position, batch = excluded.batch
                 """,
                 [
-                    (m.name, m.place, m.stamp, self.bundle, self.search, first + i, m.batch)
+                    (m.name, m.place, m.stamp, self.scorer, self.search, first + i, m.batch)
                     for i, m in enumerate(logs)
                 ],
             )

@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ..causes import title_of
+from ..texts import knows, say
 from .state import State
 
-_KINDS = {
-    "": "unknown",
-    "UnknownFormatError": "no known format",
-    "ReadError": "damaged or unreadable",
-    "NoLossError": "no training loss",
-    "CurveError": "no finite loss",
-    "WorkerEnded": "ended its process",
-}
 _TOP = """
     CASE WHEN instr(run_id, '/') > 0 THEN substr(run_id, 1, instr(run_id, '/') - 1) ELSE '.' END
 """
@@ -46,7 +40,7 @@ class Summary:
     causes : mapping of str to int
         Runs by verdict, most frequent first; "" for runs without one.
     errors : mapping of str to int
-        Error rows by kind, most frequent first.
+        Error rows by kind, as `Row.kind` has it, most frequent first.
     worst : sequence of Source
         Top folders with the largest share of runs that are not healthy.
     took : timedelta
@@ -92,7 +86,7 @@ def summarise(state: State, skipped: int, took: timedelta, *, written: bool) -> 
         state.known(),
         skipped + state.without_rows(),
         dict(causes),
-        {_KINDS.get(kind, kind): n for kind, n in errors},
+        dict(errors),
         [Source(name, runs, faulty, most[name]) for name, runs, faulty in worst],
         took,
         written,
@@ -102,27 +96,39 @@ def summarise(state: State, skipped: int, took: timedelta, *, written: bool) -> 
 def summary_to_text(summary: Summary) -> str:
     """Put the counts into words and columns, for a person."""
     from ..report.as_text import clean
+    from ..report.lines import pad_left
+
+    def head(*names: str) -> str:
+        left, middle, right = (say(f"summary.{name}") for name in names)
+        return f"{pad_left(left, 9)}  {pad_left(middle, 6)}  {right}"
 
     total = max(1, summary.rows)
-    lines = [f"{'runs':>9}  {'share':>6}  verdict"]
+    lines = [head("runs", "share", "verdict")]
     for cause, count in summary.causes.items():
-        lines.append(f"{count:>9,}  {count / total:>6.1%}  {cause or 'too early to tell'}")
+        verdict = title_of(cause) if cause else say("report.no_verdict")
+        lines.append(f"{count:>9,}  {count / total:>6.1%}  {verdict}")
     if summary.errors:
-        failed = ", ".join(f"{count:,} {kind}" for kind, count in summary.errors.items())
-        lines.append(f"{sum(summary.errors.values()):>9,}  could not be diagnosed: {failed}")
+        kinds = (f"{count:,} {_kind(kind)}" for kind, count in summary.errors.items())
+        failed = say("summary.failed", kinds=say("report.comma").join(kinds))
+        lines.append(f"{sum(summary.errors.values()):>9,}  {failed}")
     if summary.worst:
-        lines += ["", f"{'faulty':>9}  {'of':>6}  top folders with the most trouble"]
-        lines += [
-            f"{source.faulty:>9,}  {source.runs:>6,}  {clean(source.name)}: mostly {source.cause}"
-            for source in summary.worst
-        ]
+        lines += ["", head("faulty", "of", "worst")]
+        for source in summary.worst:
+            folder, cause = clean(source.name), title_of(source.cause)
+            mostly = say("summary.mostly", folder=folder, cause=cause)
+            lines.append(f"{source.faulty:>9,}  {source.runs:>6,}  {mostly}")
     seconds = summary.took.total_seconds()
     new = summary.rows - summary.known
-    lines += ["", f"{summary.rows:,} rows in {seconds:.1f} s"]
+    lines += ["", say("summary.rows", rows=summary.rows, seconds=seconds)]
     if summary.known:
-        lines[-1] += f"; {summary.known:,} logs were known from before"
+        lines[-1] += say("report.semicolon") + say("summary.known", count=summary.known)
     elif new and seconds > 1:
-        lines[-1] += f", {new / seconds:,.0f} a second"
+        lines[-1] += say("report.comma") + say("summary.rate", rate=new / seconds)
     if summary.skipped:
-        lines.append(f"{summary.skipped:,} files that are no log were skipped")
+        lines.append(say("summary.skipped", count=summary.skipped))
     return "\n".join(lines) + "\n"
+
+
+def _kind(name: str) -> str:
+    key = f"summary.kinds.{name or 'unknown'}"
+    return say(key) if knows(key) else name

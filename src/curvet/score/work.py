@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,33 @@ from ..errors import BundleError, ReadError
 from ..readers import READERS, SERVERS, ServerRun, Unit
 from ..readers.locations import ARCHIVES_OPEN, close_archives, is_local, locate
 from ..report.columns import to_record
+from ..texts import in_language
 
 if TYPE_CHECKING:
     from ..predictor import Predictor
     from ..readers.units import Log
 
 _CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all processes have to agree on.
+
+    Parameters
+    ----------
+    bundle : str
+        Name of the predictor that has to answer.
+    folder : str or None
+        Its folder; None for the shipped one.
+    language : str
+        Of the words in the rows.
+    """
+
+    bundle: str
+    folder: str | None
+    language: str
+
 
 Task = Sequence[tuple[int, str, str, str]]
 """Id, name, place (see `write_place`) and digest of each log; the digest is "" if it is new."""
@@ -49,17 +71,15 @@ def read_place(name: str, place: str) -> Log:
     return Unit(reader, locate(path), tuple(locate(file) for file in files), name, named)
 
 
-def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
+def score_batch(task: Task, setting: Setting) -> Result:
     """Read and diagnose some logs.
 
     Parameters
     ----------
     task : sequence of tuple
         See `Task`.
-    bundle : str
-        Name of the predictor that has to answer.
-    folder : str or None
-        Its folder; None for the shipped one.
+    setting : Setting
+        Who answers, and how.
 
     Returns
     -------
@@ -73,16 +93,17 @@ def score_batch(task: Task, bundle: str, folder: str | None) -> Result:
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # as many processes as cores do the rest
-        return _score_batch(task, bundle, folder)
+    # As many processes as cores do the rest.
+    with threadpool_limits(1), in_language(setting.language):
+        return _score_batch(task, setting)
 
 
-def _score_batch(task: Task, bundle: str, folder: str | None) -> Result:
-    predictor = _predictor(folder)
-    if predictor.bundle.name != bundle:
+def _score_batch(task: Task, setting: Setting) -> Result:
+    predictor = _predictor(setting.folder)
+    if predictor.bundle.name != setting.bundle:
         raise BundleError(
-            f"{folder or 'the shipped predictor'}: a worker has {predictor.bundle.name}, not "
-            f"{bundle}; give all machines the same version of curvet and of the bundle"
+            f"{setting.folder or 'the shipped predictor'}: a worker has {predictor.bundle.name}, "
+            f"not {setting.bundle}; give all machines the same version of curvet and of the bundle"
         )
     changed: list[Log | Row] = []
     result: Result = []

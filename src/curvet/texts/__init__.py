@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from string import Formatter
@@ -39,6 +40,19 @@ def use_language(name: str | None) -> None:
     _chosen = None if name is None else _known(name)
 
 
+@contextmanager
+def in_language(name: str | None) -> Iterator[None]:
+    """Write the texts of a block in another language; see `use_language`."""
+    global _chosen
+    before = _chosen
+    if name is not None:
+        use_language(name)
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
 def language() -> str:
     """Return the language of the texts: as chosen, else of ``CURVET_LANG``, else English."""
     return _chosen or _known(os.environ.get("CURVET_LANG") or LANGUAGES[0])
@@ -52,8 +66,8 @@ def say(key: str, /, **values: Any) -> str:
     key : str
         With dots: "evidence.spike".
     **values
-        By the names in the text. The format ``step`` writes a step without loss of digits,
-        ``share`` a share as a percentage.
+        By the names in the text. The format ``step`` writes a step (see `as_step`), ``share`` a
+        share as a percentage.
 
     Raises
     ------
@@ -66,6 +80,28 @@ def say(key: str, /, **values: Any) -> str:
     'still falling: 25 % of the whole drop came in the last half'
     """
     return str(_FORMATTER.vformat(catalogue(language())[key], (), values))
+
+
+def say_count(key: str, count: int, **values: Any) -> str:
+    """Say how many of something, with the text ``<key>.one`` or ``<key>.many``.
+
+    Examples
+    --------
+    >>> say_count("counts.points", 1), say_count("counts.points", 6)
+    ('1 point', '6 points')
+    """
+    return say(f"{key}.{'one' if count == 1 else 'many'}", count=count, **values)
+
+
+def as_step(step: float) -> str:
+    """Write a step without loss of digits.
+
+    Examples
+    --------
+    >>> as_step(1204000.0), as_step(2.5)
+    ('1204000', '2.5')
+    """
+    return str(int(step)) if step == step // 1 else f"{step:.4g}"
 
 
 def knows(key: str) -> bool:
@@ -90,6 +126,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
+@cache
 def _known(name: str) -> str:
     short = name.replace("-", "_").partition("_")[0].partition(".")[0].lower()
     if short not in LANGUAGES:
@@ -105,9 +142,9 @@ class _Numbers(Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if format_spec == "step":
-            return str(int(value)) if value == value // 1 else f"{value:.4g}"
+            return as_step(value)
         if format_spec == "share":
-            return f"{100 * value:.0f} %"
+            return say("report.percent", number=f"{100 * value:.0f}")
         return str(super().format_field(value, format_spec))
 
 
