@@ -71,7 +71,7 @@ def odd_curves(seed: int = 0) -> Iterator[tuple[str, list[Channels]]]:
         return np.clip(rise + rng.normal(0, 0.01, len(t)), 0, 1)
 
     def square(t: Array) -> Array:
-        return 1.0 + 2.0 * (np.sin(2 * np.pi * rng.uniform(2, 8) * t) > 0)
+        return np.where(np.sin(2 * np.pi * rng.uniform(2, 8) * t) > 0, 3.0, 1.0)
 
     def saw(t: Array) -> Array:
         return 1 + (rng.uniform(2, 10) * t) % 1

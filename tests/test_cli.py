@@ -141,6 +141,34 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["one.png", "one.svg", "one.pdf"])
+def test_a_prior_changes_the_answers(runs: Path) -> None:
+    def healthy(*words: str) -> list[float]:
+        lines = curvet("diagnose", runs, "--format", "jsonl", *words).stdout.splitlines()
+        found = [json.loads(line) for line in lines]
+        return [row["probabilities"]["healthy"] for row in found if row["probabilities"]]
+
+    usual, sure = healthy(), healthy("--prior", "healthy=0.99")
+    assert usual
+    assert all(a < b for a, b in zip(usual, sure, strict=True))
+    assert len(healthy("--prior", "archive")) == len(usual)
+    for words, message in (
+        (("--prior", "seldom"), "neither a known prior nor a file"),
+        (("--prior", "fate=1"), "unknown cause 'fate'"),
+    ):
+        refused = curvet("diagnose", runs, *words)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    assert curvet("diagnose", runs, "--coverage", "1").exit_code == 2
+
+
+def test_more_coverage_lists_more_causes(runs: Path) -> None:
+    def likely(coverage: str) -> int:
+        lines = curvet("diagnose", runs, "--format", "jsonl", "--coverage", coverage).stdout
+        return sum(len(json.loads(line)["likely"]) for line in lines.splitlines())
+
+    assert likely("0.5") < likely("0.9") < likely("0.99")
+
+
 def test_plot_draws_one_run(
     name: str, verdict: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

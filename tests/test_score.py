@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -27,7 +28,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from curvet.archive import diagnose_paths
+from curvet.archive import diagnose_paths, under_own_prior
 from curvet.bundle import default_path
 from curvet.errors import ScoreError, SelectionError
 from curvet.predictor import Predictor
@@ -219,6 +220,37 @@ def test_another_language_scores_everything_anew(
         assert ours["evidence"].isascii()
         assert "\u635f\u5931" in theirs["evidence"] or not ours["evidence"]
     assert score([archive], out, two).known == 6
+
+
+def test_another_prior_or_coverage_is_written_without_reading_a_log(
+    archive: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "s.jsonl"
+    score([archive], out, ONE)
+    usual, calls = out.read_bytes(), scored_in(out)
+    for prior, coverage in (("healthy=0.95", 0.9), ("default", 0.5), ("archive", 0.8)):
+        summary = score([archive], out, Options(workers=1, prior=prior, coverage=coverage))
+        assert summary.written
+        assert scored_in(out) == calls
+        predictor = Predictor.load(prior=prior, coverage=coverage)
+        expected = list(diagnose_paths([archive], predictor))
+        if prior == "archive":
+            expected = under_own_prior(expected, predictor)
+        answers = {row.run_id: row.diagnosis for row in expected if row.diagnosis}
+        assert len(answers) == 5
+        for row in rows_of(out):
+            if (answer := answers.get(row["run_id"])) is None:
+                continue
+            assert (row["cause"], row["reason"]) == (answer.cause, answer.reason)
+            assert tuple(row["likely"]) == answer.likely
+            assert (row["prior"], row["coverage"]) == (prior, coverage)
+            for cause, chance in answer.probabilities.items():
+                assert row[f"p_{cause}"] == pytest.approx(chance, abs=1e-6)
+        verdicts = Counter(answer.cause or "" for answer in answers.values())
+        assert Counter(dict(summary.causes)) == verdicts
+        assert not score([archive], out, Options(workers=1, prior=prior, coverage=coverage)).written
+    score([archive], out, ONE)
+    assert out.read_bytes() == usual
 
 
 def test_a_table_that_was_deleted_is_written_again(archive: Path, tmp_path: Path) -> None:

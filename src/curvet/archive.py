@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -134,6 +134,20 @@ def diagnose_units(
             yield from batch.close()
     batch.answer(predictor, keep)
     yield from batch.close()
+
+
+def under_own_prior(rows: Sequence[Row], predictor: Predictor) -> list[Row]:
+    """Answer again under the prior that the rows of an archive show.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Of any status.
+    predictor : Predictor
+        Whose answers they hold; see `predictor.Predictor.under_own_prior`.
+    """
+    answers = iter(predictor.under_own_prior([r.diagnosis for r in rows if r.diagnosis]))
+    return [replace(row, diagnosis=next(answers)) if row.diagnosis else row for row in rows]
 
 
 @dataclass(slots=True)

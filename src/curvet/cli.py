@@ -76,6 +76,22 @@ _lang = click.option(
 )
 
 
+_prior = click.option(
+    "--prior",
+    default="default",
+    metavar="PRIOR",
+    help="How common each cause is: default, uniform, archive (estimated from these runs), "
+    "healthy=0.8, or a JSON file of shares.  [default: as the predictor was trained]",
+)
+_coverage = click.option(
+    "--coverage",
+    type=click.FloatRange(0.5, 0.99),
+    default=0.9,
+    metavar="SHARE",
+    help="Share of runs whose likely causes shall hold the true one, 0.5 to 0.99.  [default: 0.9]",
+)
+
+
 @click.group(
     cls=_Group,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -100,6 +116,7 @@ def main() -> None:
         "curvet diagnose runs/7/metrics.csv --plot run7.png",
         "curvet diagnose runs/ --format jsonl --out verdicts.jsonl",
         "curvet diagnose runs/ --fail-on exploding_gradients --fail-on lr_too_high:0.8",
+        "curvet diagnose runs/ --prior archive --coverage 0.8",
         "curvet diagnose runs/ --lang zh",
     )
 )
@@ -120,6 +137,8 @@ def main() -> None:
 )
 @_out
 @click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@_prior
+@_coverage
 @click.option("--plot", type=_PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
 @click.option("--show-skipped", is_flag=True, help="List files that are no log as well.")
 @click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
@@ -132,19 +151,22 @@ def diagnose(
     limits: Sequence[str],
     out: Path | None,
     bundle: Path | None,
+    prior: str,
+    coverage: float,
     plot: Path | None,
     show_skipped: bool,
     strict: bool,
 ) -> None:
     """Say what is wrong with each run that is logged in files or folders."""
-    from .archive import diagnose_paths
+    from .archive import diagnose_paths, under_own_prior
     from .predictor import Predictor
+    from .prior import ARCHIVE
     from .report import as_json, as_picture
 
     parsed = [_limit(text) for text in limits]
     if plot is not None:
         as_picture.check_suffix(plot)
-    predictor = Predictor.load(bundle)
+    predictor = Predictor.load(bundle, prior, coverage)
     drawn: list[tuple[Run, Diagnosis]] = []
 
     def keep(run: Run, diagnosis: Diagnosis) -> None:
@@ -152,14 +174,19 @@ def diagnose(
             drawn.append((run, diagnosis))
 
     rows: list[Row] = []
-    quiet = layout == "jsonl" and out is None and sys.stdout.isatty()  # lines would tear the bar
+    at_once = layout == "jsonl" and prior != ARCHIVE
+    quiet = at_once and out is None and sys.stdout.isatty()  # lines would tear the bar
     with sink(out) as stream, progress("runs", hidden=quiet) as show:
         for row in diagnose_paths(paths, predictor, keep=keep):
             rows.append(row)
             show(len(rows), None)
-            if layout == "jsonl" and (show_skipped or row.status != "skipped"):
+            if at_once and (show_skipped or row.status != "skipped"):
                 stream.write(as_json.row_to_jsonl(row))
-        if layout != "jsonl":
+        if prior == ARCHIVE:
+            rows = under_own_prior(rows, predictor)
+            answers = [row.diagnosis for row in rows if row.diagnosis is not None]
+            drawn = [(run, answer) for (run, _), answer in zip(drawn, answers, strict=False)]
+        if not at_once:
             stream.write(_render(rows, layout, show_skipped, to_file=out is not None))
     if drawn and plot is not None:
         as_picture.draw(drawn, plot, sum(row.status == "ok" for row in rows))
@@ -172,6 +199,7 @@ def diagnose(
         "curvet score runs/ --out scores.parquet",
         "curvet score runs.zip s3://bucket/runs --out scores.csv --workers 8",
         "curvet score runs/ --out scores.parquet --since 7d --where \"run_id LIKE 'vision/%'\"",
+        "curvet score runs/ --out scores.parquet --prior archive",
         "curvet score runs/ --out scores.parquet --watch",
         "curvet score /shared/runs --out scores.parquet --engine dask://scheduler:8786",
     )
@@ -185,6 +213,8 @@ def diagnose(
     help="Table to write: .parquet, .csv or .jsonl. FILE.state beside it keeps what is done.",
 )
 @click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@_prior
+@_coverage
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option(
     "--engine",
@@ -216,6 +246,8 @@ def score(
     paths: Sequence[str],
     out: Path,
     bundle: Path | None,
+    prior: str,
+    coverage: float,
     workers: int | None,
     engine: str | None,
     where: str | None,
@@ -234,7 +266,14 @@ def score(
     from .score.summary import summary_to_text
 
     options = Options(
-        bundle=bundle, workers=workers, engine=engine, where=where, since=since, limit=limit
+        bundle=bundle,
+        workers=workers,
+        engine=engine,
+        where=where,
+        since=since,
+        limit=limit,
+        prior=prior,
+        coverage=coverage,
     )
     while True:
         try:
@@ -375,6 +414,8 @@ def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bo
     shown = [row for row in rows if show_skipped or row.status != "skipped"]
     if layout == "json":
         return as_json.rows_to_json(shown)
+    if layout == "jsonl":
+        return "".join(map(as_json.row_to_jsonl, shown))
     if layout == "csv":
         return as_csv.rows_to_csv(shown)
     if len(shown) == 1:  # a single failure is told on stderr

@@ -87,9 +87,10 @@ class Predictor:
             Of no use.
         """
         loaded = load_bundle(bundle)
-        return cls(
-            loaded, parse_prior(prior, loaded.causes, loaded.calibration.prior), prior, coverage
-        )
+        if prior == "default":
+            return cls(loaded, coverage=coverage)
+        shares = parse_prior(prior, loaded.causes, loaded.calibration.prior)
+        return cls(loaded, shares, prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
         """Diagnose one run; see `diagnose_many`."""

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from ..archive import Row, find_in
-from ..bundle import load_bundle
 from ..errors import ScoreError
+from ..predictor import Predictor
+from ..prior import ARCHIVE
 from ..readers import ServerRun, Unit
 from ..readers.units import Log
 from ..report.columns import columns
@@ -19,6 +20,7 @@ from ..texts import in_language, language
 from .engine import Engine, open_engine
 from .outputs import prepare, write
 from .select import Candidate, compile_where, parse_since
+from .settle import prior_of, settle
 from .state import Met, Pending, State
 from .summary import Summary, summarise
 from .work import Result, Setting, Task, failed, score_batch, to_kept, write_place
@@ -46,6 +48,10 @@ class Options:
         See `select.compile_where` and `select.parse_since`.
     limit : int or None
         Stop after so many logs.
+    prior : str
+        See `prior.ACCEPTED`; "archive" is estimated from all runs in the table.
+    coverage : float
+        Share of runs whose likely causes shall hold the true one, 0.5 to 0.99.
     lang : str or None
         Of the words in the table; None for the language of this process.
     """
@@ -56,6 +62,8 @@ class Options:
     where: str | None = None
     since: str | None = None
     limit: int | None = None
+    prior: str = "default"
+    coverage: float = 0.9
     lang: str | None = None
 
 
@@ -101,7 +109,8 @@ def _score(
     paths: Sequence[Path | str], out: Path, options: Options, found: Progress, scored: Progress
 ) -> Summary:
     prepare(out)
-    bundle = load_bundle(options.bundle)
+    predictor = Predictor.load(options.bundle, options.prior, options.coverage)
+    bundle = predictor.bundle
     began = datetime.now(UTC)
     folder = None if options.bundle is None else str(options.bundle.absolute())
     setting = Setting(bundle.name, folder, language())
@@ -116,10 +125,15 @@ def _score(
                 + (" that --where, --since and --limit let through" if search.left_out else "")
             )
         _work(state, options, setting, (total, waiting), scored)
-        written = not state.is_written(out)
+        asked = f"{predictor.prior_name} {predictor.prior} {predictor.coverage}"
+        written = not state.is_written(out, asked)
         if written:
-            write(out, columns(bundle.causes), state.records())
-            state.set_written(out)
+            prior = predictor.prior
+            if options.prior == ARCHIVE:
+                prior = prior_of(state.records(), predictor, total)
+            judge = partial(settle, predictor=predictor, prior=prior)
+            write(out, columns(bundle.causes), state.settle(judge))
+            state.set_written(out, asked)
         took = datetime.now(UTC) - began
         return summarise(state, search.skipped, took, written=written)
 

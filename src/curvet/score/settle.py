@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,39 +36,34 @@ def prior_of(parts: Iterable[Sequence[Record]], predictor: Predictor, n_records:
     return estimate_prior(_answers(some, predictor)[1], predictor.trained_prior)
 
 
-def settle(
-    parts: Iterable[Sequence[Record]], predictor: Predictor, prior: Array | None
-) -> Iterator[list[Record]]:
+def settle(records: Sequence[Record], predictor: Predictor, prior: Array | None) -> list[Record]:
     """Give records the verdicts that they have under a prior, and sets of the asked coverage.
 
     Parameters
     ----------
-    parts : iterable of sequence of Record
+    records : sequence of Record
         Answers under the prior that the bundle was trained with.
     predictor : Predictor
         With the name of the prior and the coverage.
     prior : array of shape (cause,) or None
         None: as they are.
     """
-    for part in parts:
-        settled = [
-            record | {"prior": predictor.prior_name, "coverage": predictor.coverage}
-            for record in part
-        ]
-        asked, p = _answers(settled, predictor)
-        if prior is not None:
-            p = reweigh(p, predictor.trained_prior, prior)
-        verdicts = predictor.judge(p, [record["novelty"] for record in asked])
-        for record, verdict in zip(asked, verdicts, strict=True):
-            sure = None if verdict.cause is None else verdict.probabilities[verdict.cause]
-            record |= {
-                "cause": verdict.cause,
-                "probability": sure,
-                "likely": list(verdict.likely),
-                "reason": verdict.reason,
-                **{f"p_{key}": value for key, value in verdict.probabilities.items()},
-            }
-        yield settled
+    asked, p = _answers(records, predictor)
+    if prior is not None:
+        p = reweigh(p, predictor.trained_prior, prior)
+    verdicts = predictor.judge(p, [record["novelty"] for record in asked])
+    for record, verdict in zip(asked, verdicts, strict=True):
+        sure = None if verdict.cause is None else verdict.probabilities[verdict.cause]
+        record |= {
+            "cause": verdict.cause,
+            "probability": sure,
+            "likely": list(verdict.likely),
+            "reason": verdict.reason,
+            "prior": predictor.prior_name,
+            "coverage": predictor.coverage,
+            **{f"p_{key}": value for key, value in verdict.probabilities.items()},
+        }
+    return list(records)
 
 
 def _answers(records: Sequence[Record], predictor: Predictor) -> tuple[list[Record], Array]:

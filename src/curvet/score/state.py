@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,27 +273,57 @@ class State:
         )
 
     def records(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the records of this search in its order, some thousand at a time."""
+        """Yield the records of this search in its order, those of some thousand logs at a time."""
+        for part in self._parts():
+            yield [json.loads(zlib.decompress(blob)) for _, _, _, blob in part]
+
+    def settle(
+        self, judge: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Yield the records as `judge` has them, and note their causes for the summary."""
+        for part in self._parts():
+            settled = judge([json.loads(zlib.decompress(blob)) for _, _, _, blob in part])
+            changed = [
+                (record["cause"], log, place)
+                for (log, place, cause, _), record in zip(part, settled, strict=True)
+                if record["cause"] != cause
+            ]
+            with self._transaction() as database:
+                database.executemany(
+                    "UPDATE rows SET cause = ? WHERE log = ? AND place = ?", changed
+                )
+            yield settled
+
+    def _parts(self) -> Iterator[list[tuple[int, int, str | None, bytes]]]:
+        """Yield log, place, cause and record of the rows, by position in the search."""
         query = """
-            SELECT record FROM logs JOIN rows ON rows.log = logs.id
-            WHERE search = ? AND done ORDER BY position, rows.place
+            SELECT log, rows.place, cause, record FROM logs JOIN rows ON rows.log = logs.id
+            WHERE search = ? AND position >= ? AND position < ? AND done
+            ORDER BY position, rows.place
         """
         with self._told():
-            cursor = self._database.execute(query, (self.search,))
-            while found := cursor.fetchmany(_FETCH):
-                yield [json.loads(zlib.decompress(blob)) for (blob,) in found]
+            (last,) = self._database.execute(
+                "SELECT max(position) FROM logs WHERE search = ?", (self.search,)
+            ).fetchone()
+        for first in range(0, (last or 0) + 1, _FETCH):
+            with self._told():
+                part = self._database.execute(
+                    query, (self.search, first, first + _FETCH)
+                ).fetchall()
+            if part:
+                yield part
 
-    def is_written(self, out: Path) -> bool:
-        """Tell whether a table holds these very rows already."""
+    def is_written(self, out: Path, asked: str) -> bool:
+        """Tell whether a table holds these very rows already, with the verdicts asked for."""
         with self._told():
-            return out.is_file() and self._meta("written") == self._written(out)
+            return out.is_file() and self._meta("written") == self._written(out, asked)
 
-    def set_written(self, out: Path) -> None:
+    def set_written(self, out: Path, asked: str) -> None:
         """Note that a table holds these rows."""
         with self._told():
-            self._set_meta("written", self._written(out))
+            self._set_meta("written", self._written(out, asked))
 
-    def _written(self, out: Path) -> str:
+    def _written(self, out: Path, asked: str) -> str:
         """Return a text that differs for other rows, another order, or an edited table."""
         rows = self._database.execute(
             "SELECT count(*), sum(id * (position + 1) % 1000003), max(changed) FROM logs "
@@ -301,7 +331,7 @@ class State:
             (self.search,),
         ).fetchone()
         status = out.stat()
-        return json.dumps([str(out.absolute()), status.st_size, status.st_mtime_ns, *rows])
+        return json.dumps([asked, str(out.absolute()), status.st_size, status.st_mtime_ns, *rows])
 
     def select(self, what: str) -> list[tuple[Any, ...]]:
         """Query the rows of this search: ``SELECT {what}`` over `rows`."""
