@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from curvet.causes import title_of
 from curvet.diagnosis import Diagnosis
 from curvet.predictor import Predictor
 from curvet.readers import read
-from curvet.report.as_text import clean, percent, title_of, verdict
+from curvet.report.as_text import clean, percent, verdict
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "cases.md"

@@ -120,7 +120,7 @@ def test_a_block_in_another_language_ends() -> None:
 
 def test_formats() -> None:
     use_language("zh")
-    assert say("evidence.still_falling", share=0.254).count("25%") == 1
+    assert "25%" in say("evidence.validation_rises", step=3.0, least=0.5, rise=0.254)
     assert "1204000" in say("checks.look_at_batch.do", step=1204000.0)
 
 

@@ -398,9 +398,10 @@ def choose_checks(
     -------
     tuple of Check
         Those that separate most for their cost first; only the outcomes that speak for a likely
-        cause. None if there is nothing to separate.
+        cause. Empty if there is nothing to separate.
     """
-    steps = [fact.steps[0] for kind in _JUMPS for fact in evidence if fact.kind == kind]
+    jumps = (fact for kind in _JUMPS for fact in evidence if fact.kind == kind)
+    steps = [fact.steps[0] for fact in jumps if fact.steps]
     values = {"step": steps[0]} if steps else {}
     chosen = _choose(tuple(likely), frozenset([*channels, *values]))
     return tuple(

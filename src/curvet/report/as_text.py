@@ -159,8 +159,8 @@ def fact_to_text(fact: Evidence) -> str:
     Examples
     --------
     >>> from curvet.diagnosis import Evidence
-    >>> fact_to_text(Evidence("still_falling", {"share": 0.25}, (300.0, 900.0)))
-    'still falling: 25 % of the whole drop came in the last half (steps 300 to 900)'
+    >>> fact_to_text(Evidence("fallen", {"start": 2.3, "end": 0.31}, (300.0, 900.0)))
+    'training loss fell from 2.3 to 0.31 (steps 300 to 900)'
     """
     text, steps = clean(fact.text), fact.steps
     if all(re.search(rf"(?<![\d.]){re.escape(as_step(step))}(?!\d)", text) for step in steps):
