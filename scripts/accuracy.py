@@ -147,7 +147,7 @@ def page(field: Path | None) -> Iterator[str]:
     yield "### While they are still going\n"
     yield (
         "The same runs, cut off after a share of their points. No verdict is given where the "
-        "likely set holds more than a quarter of all causes, where the curve is unlike all known "
+        "likely set holds more than a third of all causes, where the curve is unlike all known "
         "ones, or where there are fewer than five points.\n"
     )
     for name in ("per step", "per epoch"):

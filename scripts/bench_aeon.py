@@ -33,8 +33,8 @@ def export(corpus: Path, out: Path, n_runs: int, seed: int) -> None:
     """Write standardised arrays of simulated and of real runs, and what curvet says of these."""
     from curvet.causes import CAUSES
     from curvet.classifiers import Tabular, predict_raw
-    from curvet.labelled import PRIOR
     from curvet.predictor import Predictor, make_inputs
+    from curvet.prior import PRIOR
     from curvet.roles import assign
     from curvet.simulate.corpus import read_round
     from curvet.standardise import IMAGE_CHANNELS, standardise
@@ -42,7 +42,8 @@ def export(corpus: Path, out: Path, n_runs: int, seed: int) -> None:
 
     causes = list(CAUSES)
     rounds = sorted(int(path.stem.split("-")[1]) for path in corpus.glob("round-*.npz"))
-    examples = [e for number in rounds for e in read_round(corpus, number)]
+    read = (e for number in rounds for e in read_round(corpus, number))
+    examples = [e for e in read if not e.training.also]
     every = np.array([causes.index(e.cause) for e in examples])
     weight = np.array([PRIOR[key] for key in causes])[every] / np.bincount(every)[every]
     rng = np.random.default_rng(seed)

@@ -262,7 +262,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f'Made up, {N_ODD} of each. "Unlike" is said of a run farther from all known ones than '
         f"{UNLIKE:.0%} of unseen simulated runs are; no verdict is given then, nor where more than "
-        "a quarter of all causes are likely.\n"
+        "a third of all causes are likely.\n"
     )
     yield from _table(
         ["curve", "unlike", "no verdict"],

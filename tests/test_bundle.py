@@ -182,7 +182,7 @@ def test_an_unknown_classifier_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", "{}", '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", "{}", '{"format": 2}'])
 def test_a_damaged_manifest(content: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(content)
     with pytest.raises(BundleError, match=r"copy: manifest\.json is damaged"):
@@ -210,7 +210,7 @@ def test_a_bundle_that_was_never_finished_is_no_bundle(copy: Path) -> None:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        save_bundle(copy, list(CAUSES), [Broken()], CALIBRATION, MADE)
+        save_bundle(copy, list(CAUSES), [Broken()], CALIBRATION, load_bundle(copy).novelty, MADE)
     with pytest.raises(BundleError, match="no readable manifest"):
         load_bundle(copy)
 

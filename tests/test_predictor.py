@@ -19,7 +19,7 @@ from curvet import Curve, CurvetError, Diagnosis, Run, predict_cause
 from curvet.causes import CAUSES, title_of
 from curvet.cli import main
 from curvet.errors import CurveError, NoLossError, ReadError
-from curvet.predictor import Predictor
+from curvet.predictor import LONGEST, UNLIKE, Predictor
 from curvet.standardise import MIN_POINTS
 
 from .test_bundle import make_bundle
@@ -86,16 +86,23 @@ def test_an_answer(ask: Callable[..., Diagnosis], bundle: Path) -> None:
         assert sum(p) == pytest.approx(1, abs=1e-9)
         assert p == sorted(p, reverse=True)
         assert all(0 <= value <= 1 for value in p)
-        assert found.cause == next(iter(found.probabilities))
-        assert found.probability == p[0]
         assert found.likely == tuple(found.probabilities)[: len(found.likely)]
         assert found.likely
-        assert found.reason == ""
+        assert found.novelty is not None
+        unlike, undecided = found.novelty > UNLIKE, len(found.likely) > LONGEST * len(CAUSES)
+        if unlike or undecided:
+            begins = "unlike anything" if unlike else "too early to tell: "
+            assert (found.cause, found.probability) == (None, None)
+            assert found.reason.startswith(begins)
+            assert found.reason in " ".join(str(found).split())
+        else:
+            assert (found.cause, found.probability) == (next(iter(found.probabilities)), p[0])
+            assert found.reason == ""
+            assert title_of(next(iter(found.probabilities))) in str(found)
         assert found.run_id == run.id
         assert found.n_points == len(run.curves["loss"])
         assert found.bundle.startswith("small-")
         json.dumps(found.to_dict(), allow_nan=False)
-        assert title_of(found.cause) in str(found)
 
 
 def test_batch_and_single_agree(bundle: Path) -> None:

@@ -75,4 +75,5 @@ def draw_labelled(y: NDArray[np.int64], seed: int) -> Labelled:
                 causes.append(int(cause))
     nothing = np.full(len(causes), "drawn")
     inputs = lean(make_inputs(runs))
-    return Labelled(inputs, np.array(causes), nothing, nothing, nothing, nothing, nothing)
+    one = np.full(len(causes), -1)
+    return Labelled(inputs, np.array(causes), one, nothing, nothing, nothing, nothing, nothing)

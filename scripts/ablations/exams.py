@@ -121,6 +121,7 @@ class Bench:
                 note(f"reading {self.corpus}: {done} of {total} rounds, {passed:.0f} s")
 
         labelled = load_labelled(self.corpus, progress, styled, self.workers)
+        labelled = labelled.part(~labelled.both)
         if not styled:
             rest = (getattr(labelled, name) for name in _COLUMNS)
             labelled = Labelled(lean(labelled.inputs), *rest)
@@ -177,7 +178,7 @@ class Bench:
         return {style: _field_exam(style, rows) for style, rows in by_style.items()}
 
 
-_COLUMNS = ("y", "base", "group", "task", "net", "style")
+_COLUMNS = ("y", "also", "base", "group", "task", "net", "style")
 
 
 def join(parts: Sequence[Labelled]) -> Labelled:
@@ -212,8 +213,9 @@ def _channels_of(corpus: Path, runs: Labelled) -> list[Channels]:
     causes: list[int] = []
     for group in wanted:
         for example in read_round(corpus, int(group), counted[int(group)]):
-            out.append(assign(example.run))
-            causes.append(KEYS.index(example.cause))
+            if not example.training.also:
+                out.append(assign(example.run))
+                causes.append(KEYS.index(example.cause))
     if causes != runs.y.tolist():
         raise CorpusError(f"{corpus}: runs are not logged as they were; delete the --cache")
     return out
@@ -232,5 +234,6 @@ def _field_exam(style: str, rows: Sequence[tuple[Channels, int, str, str]]) -> E
     channels, y, base, task = (list(column) for column in zip(*rows, strict=True))
     inputs = make_inputs([standardise(c) for c in channels])
     tasks, styles = np.array(task), np.full(len(y), style)
-    labelled = Labelled(inputs, np.array(y), np.array(base), tasks, tasks, styles, styles)
+    one = np.full(len(y), -1)
+    labelled = Labelled(inputs, np.array(y), one, np.array(base), tasks, tasks, styles, styles)
     return Exam(labelled, np.ones(len(y)), lambda: channels)

@@ -218,7 +218,7 @@ class Predictor:
 UNLIKE = 0.97
 """Share of known runs that are nearer from which a run is unlike all that is known."""
 
-LONGEST = 0.25
+LONGEST = 1 / 3
 """Share of all causes that a conformal set may hold and still be an answer."""
 
 
