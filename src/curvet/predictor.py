@@ -16,7 +16,7 @@ from .classifiers import Inputs, predict_raw
 from .coerce import to_run
 from .diagnosis import TOO_EARLY, Diagnosis
 from .errors import CurveError
-from .evidence import measure
+from .evidence import measure, weigh
 from .features import extract_features
 from .roles import Channels, assign
 from .run import Run
@@ -99,7 +99,7 @@ class Predictor:
             causes[order[0]],
             tuple(causes[k] for k in order if np.asarray(inside)[k]),
             "",
-            measure(channels),
+            weigh(measure(channels), causes[order[0]]),
             _found(channels),
             len(channels.loss),
             self.bundle.name,

@@ -62,8 +62,8 @@ def say(key: str, /, **values: Any) -> str:
 
     Examples
     --------
-    >>> say("evidence.still_falling", share=0.254)
-    'still falling: 25 % of the whole drop came in the last half'
+    >>> say("evidence.noisy", share=0.254)
+    'noise from point to point is 25 % of all that was learnt'
     """
     return _FORMATTER.vformat(catalogue(language())[key], (), values)
 
@@ -107,7 +107,8 @@ class _Numbers(Formatter):
         if format_spec == "step":
             return str(int(value)) if value == value // 1 else f"{value:.4g}"
         if format_spec == "share":
-            return f"{100 * value:.0f} %"
+            # Few per cent, and fewer, keep two digits.
+            return f"{100 * value:.2g} %" if abs(value) < 0.1 else f"{100 * value:.0f} %"
         return str(super().format_field(value, format_spec))
 
 

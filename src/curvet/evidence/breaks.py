@@ -1,0 +1,105 @@
+"""Change points: where a loss that fell began to rise, or grew noisier.
+
+Both are looked for only where a cheap comparison says that something changed, since the library
+takes a second to load.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .series import Array, Series, binned
+
+N_BINS = 256
+N_SEGMENTS = 4
+
+
+def rises_from(series: Series) -> int | None:
+    """Find from where on the loss rose for good without a jump; None where it did not.
+
+    Returns
+    -------
+    int or None
+        Position of the last point on the course that the loss had taken until then.
+    """
+    n = len(series)
+    group = -(-n // N_BINS)
+    bins = binned(series.y, group)
+    calm = binned(series.level, group)
+    end = float(np.median(bins[-max(3, len(bins) // 10) :]))
+    noise = float(np.median(series.noise))
+    rise = end - float(calm.min())
+    if rise <= max(0.1 * series.drop, 3 * noise, 6 * series.least):
+        return None
+    above = bins - np.minimum.accumulate(calm)
+    edges = [0, *change_points(above, min(N_SEGMENTS, len(bins) // 4) - 1), len(bins)]
+    begin = len(edges) - 2
+    while begin > 0 and np.median(above[edges[begin - 1] : edges[begin]]) > rise / 3:
+        begin -= 1
+    # Within the segment, back to the last point that was still as low as any before.
+    until = min(edges[begin + 1] * group, n)
+    course = np.minimum.accumulate(series.level)
+    tolerance = max(noise, 0.1 * rise)
+    on_course = np.flatnonzero(series.y[:until] <= course[:until] + tolerance)
+    return int(on_course[-1]) if len(on_course) else 0
+
+
+def noisier_from(series: Series) -> tuple[int, float, float] | None:
+    """Find from where on the loss is far noisier than before.
+
+    Returns
+    -------
+    (position, noise before, noise after) or None
+        The noise in the unit of the loss.
+    """
+    n = len(series)
+    group = -(-n // N_BINS)
+    if n < 60:
+        return None
+    # On a log scale noise that stays the same would grow as the loss falls.
+    largest = float(np.abs(series.value).max()) or 1.0
+    share = series.value / largest
+    away = np.abs(np.diff(share)) if series.log else np.abs(share - series.level)[1:]
+    bins = binned(away, group)
+    tenth = max(6, len(bins) // 8)
+    late, early = float(np.median(bins[-2 * tenth :])), float(np.median(bins[tenth:-2 * tenth]))
+    early = max(early, 1e-12)
+    least = 0.01 * float(np.ptp(np.quantile(series.value / largest, [0.02, 0.98])))
+    if late <= max(4 * early, least):
+        return None
+    signal = np.log(np.maximum(bins, early / 10))
+    (at, *_) = [*change_points(signal, 1), 0]
+    if not tenth <= at <= len(bins) - tenth:
+        return None
+    before, after = float(np.median(bins[:at])), float(np.median(bins[at:]))
+    if after <= max(4 * before, least) or before <= 1e-9:
+        return None
+    return at * group, 1.4826 * before * largest, 1.4826 * after * largest
+
+
+def change_points(signal: Array, count: int) -> list[int]:
+    """Split a signal of at most `N_BINS` points into segments of constant mean.
+
+    Parameters
+    ----------
+    signal : array of shape (n,)
+        Finite.
+    count : int
+        Change points.
+
+    Returns
+    -------
+    list of int
+        Where each segment but the first begins.
+
+    References
+    ----------
+    Truong, Oudre and Vayatis, Selective review of offline change point detection methods,
+    Signal Processing 2020.
+    """
+    if count < 1 or len(signal) < 4 * (count + 1) or np.ptp(signal) == 0:
+        return []
+    from ruptures import KernelCPD
+
+    found = KernelCPD(kernel="linear", min_size=2).fit(signal[:, None]).predict(n_bkps=count)
+    return [int(place) for place in found[:-1]]

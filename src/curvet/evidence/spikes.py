@@ -1,0 +1,62 @@
+"""Places at which the loss jumps up and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..diagnosis import Evidence
+from .jumps import Jump
+from .looked_at import LookedAt
+from .series import Series
+
+AT_THE_END = 5
+"""Points after a jump below which nobody can tell whether the loss will come back."""
+
+
+def spikes(run: LookedAt) -> Iterator[Evidence]:
+    """The highest spike, how many there are, and their distance if it is always the same."""
+    series = run.series
+    found = [] if series is None else [j for j in run.jumps if _is_spike(j, len(series))]
+    if series is None or not found:
+        return
+    highest = max(found, key=lambda jump: jump.height)
+    values = _described(series, highest)
+    if len(found) == 1:
+        kind = "spike" if highest.back is not None else "spike_at_the_end"
+    else:
+        values["count"] = len(found)
+        kind = "spikes"
+        if (period := _period(series, found)) is not None:
+            kind, values["period"] = "periodic_spikes", period
+    yield Evidence(kind, values, (series.at(highest.at),))
+
+
+def _is_spike(jump: Jump, n: int) -> bool:
+    return jump.back is not None or n - jump.at <= AT_THE_END
+
+
+def _described(series: Series, jump: Jump) -> dict[str, float | str]:
+    width = (len(series) if jump.back is None else jump.back) - jump.at
+    values: dict[str, float | str] = {
+        "step": series.at(jump.at),
+        "value": float(series.value[jump.top]),
+        "level": series.typical(jump.at - max(3, len(series) // 20), jump.at),
+        "noises": min(jump.noises, 1e6),
+        "width": width,
+    }
+    if jump.back is not None:
+        values["after"] = abs(series.at(jump.back) - series.at(jump.at))
+    return values
+
+
+def _period(series: Series, found: list[Jump]) -> float | None:
+    """Distance between spikes that is the same all along, in steps."""
+    if len(found) < 3:
+        return None
+    between = np.diff([series.at(jump.at) for jump in found])
+    usual = float(np.median(between))
+    times = between / usual if usual > 0 else np.zeros(1)  # one of them may have been missed
+    even = (times > 0.5) & (np.abs(times - np.round(times)) < 0.1)
+    return usual if bool(even.all()) else None
