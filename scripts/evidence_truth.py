@@ -38,7 +38,7 @@ from curvet.simulate.corpus import Training, _read_shard, _shard_path, label, li
 from curvet.simulate.loggers import Logger, draw_logger, log
 
 NEAR = 0.02
-SPIKES = {"spike", "spikes", "periodic_spikes", "spike_at_the_end"}
+SPIKES = {"spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end", "dip"}
 LEFT = {"left_course", "level_shift", "noisier", "risen"}
 PLACES = {*SPIKES, *LEFT, "first_nonfinite", "some_nonfinite", "resume_shift", "step_goes_back"}
 FROM_THE_START = ("lr_too_high", "exploding_gradients", "precision_overflow")
@@ -85,7 +85,12 @@ def _above(trace: Trace, twin: Trace, since: int) -> int | None:
 
 def found(facts: Sequence[Evidence], at: Sequence[float], run: float) -> bool:
     """Tell whether a fact names a place near one of these steps."""
-    steps = [fact.steps[0] for fact in facts if fact.kind in PLACES and fact.steps]
+    steps = [
+        step
+        for fact in facts
+        if fact.kind in PLACES
+        for step in (fact.steps if fact.kind in SPIKES - {"dip"} else fact.steps[:1])
+    ]
     return any(abs(step - truth) <= NEAR * run for step in steps for truth in at)
 
 

@@ -13,7 +13,7 @@ from .gradients import gradients, rate
 from .looked_at import LookedAt, look_at
 from .nonfinite import gradients_before, nonfinite
 from .resumes import resumes
-from .spikes import spikes
+from .spikes import dip, spikes
 from .swings import noise, period
 from .validation import gap, validation_apart, validation_rises
 from .weigh import weigh
@@ -26,6 +26,7 @@ MEASURES: tuple[Callable[[LookedAt], Iterator[Evidence]], ...] = (
     left_course,
     resumes,
     spikes,
+    dip,
     steep_start,
     gradients,
     validation_rises,

@@ -27,7 +27,7 @@ def rises_from(series: Series) -> int | None:
     bins = binned(series.y, group)
     calm = binned(series.level, group)
     end = float(np.median(bins[-max(3, len(bins) // 10) :]))
-    noise = float(np.median(series.noise))
+    noise = float(np.median(series.on_scale(series.noise)))
     rise = end - float(calm.min())
     if rise <= max(0.1 * series.drop, 3 * noise, 6 * series.least):
         return None
@@ -44,27 +44,24 @@ def rises_from(series: Series) -> int | None:
     return int(on_course[-1]) if len(on_course) else 0
 
 
-def noisier_from(series: Series) -> tuple[int, float, float] | None:
+def noisier_from(series: Series) -> tuple[int, float] | None:
     """Find from where on the loss is far noisier than before.
 
     Returns
     -------
-    (position, noise before, noise after) or None
-        The noise in the unit of the loss.
+    (position, factor) or None
     """
     n = len(series)
     group = -(-n // N_BINS)
     if n < 60:
         return None
     # On a log scale noise that stays the same would grow as the loss falls.
-    largest = float(np.abs(series.value).max()) or 1.0
-    share = series.value / largest
-    away = np.abs(np.diff(share)) if series.log else np.abs(share - series.level)[1:]
+    away = np.abs(series.share - (np.exp(series.level) if series.log else series.level))
     bins = binned(away, group)
     tenth = max(6, len(bins) // 8)
     late, early = float(np.median(bins[-2 * tenth :])), float(np.median(bins[tenth:-2 * tenth]))
     early = max(early, 1e-12)
-    least = 0.01 * float(np.ptp(np.quantile(series.value / largest, [0.02, 0.98])))
+    least = 0.01 * float(np.ptp(np.quantile(series.share, [0.02, 0.98])))
     if late <= max(4 * early, least):
         return None
     signal = np.log(np.maximum(bins, early / 10))
@@ -74,7 +71,7 @@ def noisier_from(series: Series) -> tuple[int, float, float] | None:
     before, after = float(np.median(bins[:at])), float(np.median(bins[at:]))
     if after <= max(4 * before, least) or before <= 1e-9:
         return None
-    return at * group, 1.4826 * before * largest, 1.4826 * after * largest
+    return at * group, after / before
 
 
 def change_points(signal: Array, count: int) -> list[int]:

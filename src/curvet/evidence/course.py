@@ -72,8 +72,8 @@ def left_course(run: LookedAt) -> Iterator[Evidence]:
         found = {"step": series.at(begin), "least": float(series.value[begin]), "end": end}
         yield Evidence("left_course", found, (series.at(begin), last))
     elif (noisier := noisier_from(series)) is not None:
-        at, before, after = noisier
-        found = {"step": series.at(at), "factor": after / before}
+        at, factor = noisier
+        found = {"step": series.at(at), "factor": factor}
         yield Evidence("noisier", found, (series.at(at), last))
 
 
@@ -82,8 +82,8 @@ def _stayed(series: Series, jump: Jump, end: float) -> Evidence:
     n = len(series)
     before = series.typical(jump.at - max(3, n // 20), jump.at)
     at, last = series.at(jump.at), series.at(n - 1)
-    soon = float(np.median(series.y[jump.at : jump.at + max(3, n // 50)]))
-    late = float(np.median(series.y[-max(1, n // 10) :]))
+    soon = float(np.median(series.share[jump.at : jump.at + max(3, n // 50)]))
+    late = float(np.median(series.share[-max(1, n // 10) :]))
     rises_on = late - soon > 0.5 * max(soon - jump.base, jump.height / 2)
     if rises_on:
         return Evidence("left_course", {"step": at, "least": before, "end": end}, (at, last))
@@ -129,7 +129,7 @@ def still_falling(run: LookedAt) -> Iterator[Evidence]:
     parts = [series.y[n - fifth : n - fifth // 2], series.y[n - fifth // 2 :]]
     early, late = (float(np.median(part)) for part in parts)
     fall = early - late
-    unsure = 1.25 * float(series.noise[-1]) * np.sqrt(2 / len(parts[1]))
+    unsure = 1.25 * float(series.on_scale(series.noise)[-1]) * np.sqrt(2 / len(parts[1]))
     # Of a log scale differences are shares of the level, of others they are made so.
     level = abs(late) if not series.log else 1.0
     share = fall / max(level, series.drop / 10, 1e-12)
@@ -159,7 +159,7 @@ def _moves(series: Series) -> bool:
     """Tell whether the level ever leaves the middle."""
     middle = float(np.median(series.level))
     away = float(np.abs(series.level - middle).max())
-    return away > 6 * series.least + 3 * float(np.median(series.noise))
+    return away > 6 * series.least + 3 * float(np.median(series.on_scale(series.noise)))
 
 
 def _at_chance(level: float) -> tuple[str, dict[str, float]]:

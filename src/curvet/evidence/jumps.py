@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .series import Array, Series
+from .series import BARELY, Array, Series
 
-SPIKE = 8.0
-"""Noise levels above what came before from which a point stands out."""
+SPIKE = 5.0
+"""Noise levels above what came before from which a point may stand out, and"""
+
+BEYOND = 4.0
+"""how many times it has to exceed what one point in ten exceeds."""
 
 VISIBLE = 0.05
 """Share of all that was learnt from which a rise is worth a word."""
+
+TIMES = 2.0
+"""Factor from which it is, too, if the loss is read on a log scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +29,14 @@ class Jump:
     Parameters
     ----------
     at, top : int
-        Position of the first point that stands out, and of the highest one.
+        Position of the first point that stands out, and of the farthest one.
     back : int or None
         Position from which the loss is back where it came from; None if it never is.
     base, height : float
-        The level before, and how far the highest point lies over it, on the scale of `Series.y`.
+        The level before, and how far the farthest point lies from it, in the unit of
+        `Series.share`.
     noises : float
-        The same in multiples of the noise.
+        The height in multiples of the noise.
     """
 
     at: int
@@ -41,37 +49,92 @@ class Jump:
 
 def jumps(series: Series) -> list[Jump]:
     """Find where the loss jumps up, in the order of the run."""
-    n, y = len(series), series.y
+    base = _base(series)
+    return _places(series, series.share - base, base, (1, 3, max(8, len(series) // 50)))
+
+
+def dips(series: Series) -> list[Jump]:
+    """Find where it lies far below its level for some points, and comes back."""
+    base = _base(series)
+    found = _places(series, base - series.share, base, (3, max(8, len(series) // 50)))
+    longest = max(8, len(series) // 10)
+    return [dip for dip in found if dip.back is not None and 3 <= dip.back - dip.at <= longest]
+
+
+def _base(series: Series) -> Array:
     base = np.minimum(series.before, series.level)
-    excess = y - base
-    limit = np.maximum(SPIKE * series.noise, max(VISIBLE * series.drop, 2 * series.least))
-    limit = np.maximum(limit, 1e-9 * np.abs(y))
-    stands_out = excess > limit
+    return np.exp(base) if series.log else base
+
+
+def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -> list[Jump]:
+    """Find where single points, or the mean of some, exceed what is usual for this loss."""
+    n = len(series)
+    fell = float(np.median(series.share[: max(3, n // 50)]) - np.quantile(series.share, 0.02))
+    noise = np.maximum(series.noise, float(np.median(series.noise)) / 2)
+    visible = _visible(series, base, fell)
+    stands_out, limits = np.zeros(n, bool), visible
+    for width in widths:
+        if 4 * width > n:
+            break
+        mean = _mean_ahead(excess, width)
+        limit = np.maximum(visible, _unusual(mean, noise, width) * noise)
+        stands_out |= (mean > limit) & (excess > np.minimum(limit, mean / 2))
+        limits = limit if width == 1 else limits
+    stands_out[: max(3, n // 50)] = False
     # At first the loss falls, and little is known of its noise: there only a new height counts.
-    early = max(5, n // 20)
-    highest = np.maximum.accumulate(y[:early])
-    stands_out[0] = False
-    stands_out[1:early] &= y[1:early] > highest[:-1] + limit[1:early] / 2
+    early = max(5, n // 15)
+    highest = np.maximum.accumulate(excess[:early])
+    stands_out[1:early] &= excess[1:early] > highest[:-1] + limits[1:early] / 2
     high = np.flatnonzero(stands_out)
     found: list[Jump] = []
     free = 0
     while len(high := high[np.searchsorted(high, free) :]):
         at = int(high[0])
-        back = _back(y, at, float(base[at]), float(limit[at]))
+        back = _back(series.share, float(base[at]), at, float(limits[at]))
         free = n if back is None else back + max(1, n // 100)
-        top = at + int(y[at : back if back is not None else n].argmax())
-        height = float(y[top] - base[at])
-        noise = max(float(series.noise[at]), float(limit[at]) / 100)
-        found.append(Jump(at, top, back, float(base[at]), height, height / noise))
+        top = at + int(excess[at:free].argmax())
+        height = float(series.share[top] - base[at])
+        noises = abs(height) / max(float(noise[at]), float(visible[at]) / 100, 1e-300)
+        found.append(Jump(at, top, back, float(base[at]), height, noises))
         if len(found) > n // 10:  # this is how the loss always is
             return []
     return found
 
 
-def _back(y: Array, at: int, base: float, limit: float) -> int | None:
+def _mean_ahead(excess: Array, width: int) -> Array:
+    """Mean of each point and those that follow it; beyond the end the last ones are repeated."""
+    if width == 1:
+        return excess
+    total = np.cumsum(np.concatenate([[0.0], excess]))
+    mean = (total[width:] - total[:-width]) / width
+    return np.concatenate([mean, np.full(width - 1, mean[-1])])
+
+
+def _visible(series: Series, base: Array, fell: float) -> Array:
+    """What a rise has to exceed to be worth a word, at each point."""
+    barely = BARELY * np.abs(base)
+    if not series.log:
+        return np.maximum(VISIBLE * fell, 2 * barely)
+    times = max(TIMES, float(np.exp(0.1 * series.drop)))
+    return np.clip((times - 1) * base, VISIBLE / 5 * fell, np.maximum(VISIBLE * fell, 2 * barely))
+
+
+def _unusual(mean: Array, noise: Array, width: int) -> float:
+    """How many noise levels no longer are what this loss usually shows."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.nan_to_num(mean / noise, posinf=0.0, neginf=0.0)
+    return max(
+        SPIKE * (1 + 5 / len(z)) / width**0.5,
+        BEYOND * float(np.quantile(z, 0.9)),
+    )
+
+
+def _back(share: Array, base: float, at: int, limit: float) -> int | None:
     """Find from where on the middle of three points is near the level before."""
-    near = base + max(limit / 2, 0.25 * float(y[at] - base))
-    below = np.append(y[at:] <= near, [y[-1] <= near] * 2).astype(np.int8)
+    away = share[at:] - base
+    sign = 1.0 if away[0] >= 0 else -1.0
+    near = max(limit / 2, 0.25 * abs(float(away[0])))
+    below = np.append(sign * away <= near, [sign * away[-1] <= near] * 2).astype(np.int8)
     two_of_three = below[:-2] + below[1:-1] + below[2:] >= 2
     hits = np.flatnonzero(two_of_three & (below[:-2] > 0))
     return at + int(hits[0]) if len(hits) else None

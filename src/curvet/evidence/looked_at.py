@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..roles import Channels
-from .jumps import Jump, jumps
+from .jumps import Jump, dips, jumps
 from .series import Series, look
 
 
@@ -19,16 +19,19 @@ class LookedAt:
         As logged.
     series : Series or None
         The training loss; None with too few finite points.
-    jumps : list of Jump
-        Where it jumps up, in the order of the run.
+    jumps, dips : list of Jump
+        Where it jumps up, and where it lies far too low for a while, in the order of the run.
     """
 
     channels: Channels
     series: Series | None
     jumps: list[Jump]
+    dips: list[Jump]
 
 
 def look_at(channels: Channels) -> LookedAt:
     """Prepare a run for `evidence.measure`."""
     series = look(channels.loss)
-    return LookedAt(channels, series, [] if series is None else jumps(series))
+    if series is None:
+        return LookedAt(channels, None, [], [])
+    return LookedAt(channels, series, jumps(series), dips(series))

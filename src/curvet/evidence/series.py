@@ -37,6 +37,8 @@ class Series:
     ----------
     step, value : arrays of shape (n,)
         The finite points as logged; n is at least `MIN_POINTS`.
+    share : array of shape (n,)
+        The values as shares of the largest; on a log scale next to nothing is added.
     y : array of shape (n,)
         The values on the scale on which they are read: logarithms, or shares of the largest.
     level : array of shape (n,)
@@ -44,7 +46,8 @@ class Series:
     before : array of shape (n,)
         Median of `y` over the points just before each; that of the first point is its own value.
     noise : array of shape (n,)
-        Standard deviation of `y` around its level, just before each point; outliers left aside.
+        Standard deviation of `share` around its level, just before each point; outliers left
+        aside.
     drop : float
         How far the level came down from its start, on the scale of `y`.
     least : float
@@ -55,6 +58,7 @@ class Series:
 
     step: Array
     value: Array
+    share: Array
     y: Array
     level: Array
     before: Array
@@ -66,6 +70,10 @@ class Series:
     def at(self, position: int) -> float:
         """Return the step of a point."""
         return float(self.step[position])
+
+    def on_scale(self, noise: Array) -> Array:
+        """Express some noise of `share` on the scale of `y`."""
+        return noise / np.exp(self.level) if self.log else noise
 
     def typical(self, first: int, last: int) -> float:
         """Return the middle value of some points, as logged."""
@@ -86,21 +94,24 @@ def look(curve: Curve) -> Series | None:
     step, value = finite(curve)
     if len(value) < MIN_POINTS:
         return None
+    largest = float(np.abs(value).max())
+    share = value / largest if largest > 0 else value
     log = _is_log(value)
-    y = _as_logarithms(value) if log else _as_shares(value)
+    # What is below a thousandth of the start is next to nothing.
+    nothing = max(NOTHING * float(np.median(share[:5])), 1e-30)
+    share = share + nothing if log else share
+    y = np.log(share) if log else share
     half = len(y) // 20 + 2
     level = smooth(y, half, N_LEVEL)
-    noise = 1.4826 * smooth(np.abs(y - level), half, N_NOISE)
     # The window that ends just before a point lies around the point half a window earlier.
     earlier = np.maximum(np.arange(len(y)) - half - 1, 0)
     before = level[earlier]
     before[: 2 * half + 1] = _so_far(y[: 2 * half + 1])
-    usual = float(np.median(noise))
+    noise = 1.4826 * smooth(np.abs(share - (np.exp(level) if log else level)), half, N_NOISE)
     start = float(np.median(y[: max(3, len(y) // 50)]))
     drop = max(start - float(level.min()), 0.0)
-    noise = np.maximum(noise[earlier], usual / 2)
     least = BARELY * (1.0 if log else float(np.median(np.abs(y))))
-    return Series(step, value, y, level, before, noise, drop, least, log)
+    return Series(step, value, share, y, level, before, noise[earlier], drop, least, log)
 
 
 def smooth(y: Array, half: int, most: int) -> Array:
@@ -118,16 +129,6 @@ def binned(y: Array, group: int) -> Array:
     """Take the median of every so many neighbours; the last few that fill no group are left out."""
     kept = y[: len(y) // group * group].reshape(-1, group)
     return middle(np.sort(kept, axis=1))
-
-
-def _as_logarithms(value: Array) -> Array:
-    """Take logarithms; what is below a thousandth of the start is next to nothing."""
-    return np.log(value + NOTHING * float(np.median(value[:5])) + float(value.max()) * 1e-30)
-
-
-def _as_shares(value: Array) -> Array:
-    largest = float(np.abs(value).max())
-    return value / largest if largest > 0 else value
 
 
 def _is_log(value: Array) -> bool:

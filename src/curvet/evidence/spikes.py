@@ -11,6 +11,9 @@ from .jumps import Jump
 from .looked_at import LookedAt
 from .series import Series
 
+N_NAMED = 3
+"""Spikes whose steps are told."""
+
 AT_THE_END = 5
 """Points after a jump below which nobody can tell whether the loss will come back."""
 
@@ -21,16 +24,33 @@ def spikes(run: LookedAt) -> Iterator[Evidence]:
     found = [] if series is None else [j for j in run.jumps if _is_spike(j, len(series))]
     if series is None or not found:
         return
-    highest = max(found, key=lambda jump: jump.height)
-    values = _described(series, highest)
+    ranked = sorted(found, key=lambda jump: -jump.noises)
+    values = _described(series, ranked[0])
+    named = [series.at(jump.at) for jump in ranked[:N_NAMED]]
     if len(found) == 1:
-        kind = "spike" if highest.back is not None else "spike_at_the_end"
+        kind = "spike" if ranked[0].back is not None else "spike_at_the_end"
     else:
-        values["count"] = len(found)
-        kind = "spikes"
+        values |= {"count": len(found), "second": named[1], "third": named[-1]}
+        kind = "spikes" if len(found) > 2 else "two_spikes"
         if (period := _period(series, found)) is not None:
             kind, values["period"] = "periodic_spikes", period
-    yield Evidence(kind, values, (series.at(highest.at),))
+    yield Evidence(kind, values, tuple(sorted(named)))
+
+
+def dip(run: LookedAt) -> Iterator[Evidence]:
+    """The deepest place at which the loss was far too low for a while: a batch of one kind."""
+    series = run.series
+    if series is None or not run.dips:
+        return
+    deepest = max(run.dips, key=lambda jump: jump.noises)
+    end = len(series) - 1 if deepest.back is None else deepest.back
+    found = {
+        "step": series.at(deepest.at),
+        "value": float(series.value[deepest.top]),
+        "level": series.typical(deepest.at - max(3, len(series) // 20), deepest.at),
+        "width": end - deepest.at,
+    }
+    yield Evidence("dip", found, (series.at(deepest.at), series.at(end)))
 
 
 def _is_spike(jump: Jump, n: int) -> bool:

@@ -90,7 +90,7 @@ def _against(*kinds: str, holds: Callable[[Values], bool] | None = None) -> tupl
     return tuple(Sign(kind, "against", holds or (lambda values: True)) for kind in kinds)
 
 
-_SPIKES = ("spike", "spikes", "periodic_spikes", "spike_at_the_end")
+_SPIKES = ("spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end")
 _FLAT = ("flat", "flat_at_chance", "flat_at_chance_tokens")
 _STUCK = (*_FLAT, "plateau_at_start", "plateau_at_chance", "plateau_at_chance_tokens")
 _FALLING = ("still_falling", "still_falling_epoch", "still_falling_steps")
@@ -123,7 +123,7 @@ SIGNS: Mapping[str, tuple[Sign, ...]] = {
         *_against(*_BROKEN, *_LEFT, "gradient_burst"),
         *_against("fallen", holds=_fell_far),
     ),
-    "bad_data_batch": (*_for(*_SPIKES, "level_shift"), *_against(*_FLAT)),
+    "bad_data_batch": (*_for(*_SPIKES, "dip", "level_shift"), *_against(*_FLAT)),
     "overfitting": (
         *_for("validation_rises", "validation_apart"),
         *_for("gap", holds=_wide_gap),
@@ -146,7 +146,7 @@ SIGNS: Mapping[str, tuple[Sign, ...]] = {
         *_for("validation_rises"),
         *_against(*_FLAT),
     ),
-    "unshuffled_data": (*_for(*_PERIOD, "periodic_spikes"), *_against("smooth")),
+    "unshuffled_data": (*_for(*_PERIOD, "periodic_spikes", "dip"), *_against("smooth")),
     "unsuitable_optimizer": _for(*_FALLING, "plateau_at_start"),
     "batch_too_small": (*_for("noisy"), *_against("smooth")),
     "batch_too_large": (*_for("smooth", *_FALLING), *_against("noisy", *_SPIKES)),
