@@ -10,9 +10,9 @@ divergence      the bad batch or the resume of the recipe, where the loss did no
                 turned NaN, or ended above all that its healthy twin shows from there on
 level shift     the resume of the recipe, where the loss came back or fell
 from the start  for faults that act from the start: the last step at which the loss was still
-                within what its healthy twin shows from there to the end. Of runs that learnt
-                first: their loss was at some time below nine tenths of its start, and it ends NaN
-                or above its start
+                within what its healthy twin shows from there to the end. Of runs that nine times
+                in ten were within it until then, and after it never are again; of runs that turn
+                NaN, the first such step if it comes earlier
 
 A step is found if a fact that names a place names one within 2 % of the run. Of healthy runs the
 share is given that are said to spike or to leave their course.
@@ -41,6 +41,7 @@ NEAR = 0.02
 SPIKES = {"spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end", "dip"}
 LEFT = {"left_course", "level_shift", "noisier", "risen"}
 PLACES = {*SPIKES, *LEFT, "first_nonfinite", "some_nonfinite", "resume_shift", "step_goes_back"}
+PLACES.add("rate_starts_anew")
 FROM_THE_START = ("lr_too_high", "exploding_gradients", "precision_overflow")
 
 
@@ -64,21 +65,33 @@ def truths(training: Training, twin: Trace) -> tuple[str, list[int]]:
     if training.cause == "resume_state_lost":
         stays = not trace.finite or _above(trace, twin, at) is not None
         return ("divergence" if stays else "level shift"), [at]
-    if training.cause in FROM_THE_START and len(trace.loss) > 20:
-        finite = trace.loss[np.isfinite(trace.loss)]
-        learnt = len(finite) > 20 and float(np.median(np.sort(finite)[:9])) < 0.9 * trace.start
-        if learnt and (not trace.finite or trace.end > trace.start):
-            last = _above(trace, twin, 0)
-            return ("from the start", [last]) if last is not None else ("", [])
+    if training.cause in FROM_THE_START:
+        last = _departure(trace, twin)
+        return ("from the start", [last]) if last is not None else ("", [])
     return "", []
+
+
+def _departure(trace: Trace, twin: Trace) -> int | None:
+    """Position at which a run left, for good, a course that it had held until then."""
+    n = min(len(trace.loss), len(twin.loss))
+    within = np.isfinite(trace.loss[:n]) & (trace.loss[:n] <= _worst(twin, n))
+    bad = np.flatnonzero(~np.isfinite(trace.loss[:n]))
+    last = int(bad[0]) if len(bad) else int(np.flatnonzero(within)[-1]) if within.any() else 0
+    if len(bad) and last and not within[:last].all():  # it had left the course before
+        last = int(np.flatnonzero(within[:last])[-1]) if within[:last].any() else 0
+    learnt = last >= max(5, n // 50) and float(within[:last].mean()) >= 0.9
+    return last if learnt and last < n - max(5, n // 50) else None
+
+
+def _worst(twin: Trace, n: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Highest loss of the twin from each step to the end."""
+    return np.maximum.accumulate(twin.loss[:n][::-1])[::-1]
 
 
 def _above(trace: Trace, twin: Trace, since: int) -> int | None:
     """Last position at which the loss was within what the twin shows from there on."""
     n = min(len(trace.loss), len(twin.loss))
-    highest = np.maximum.accumulate(twin.loss[:n][::-1])[::-1]
-    with np.errstate(invalid="ignore"):
-        within = np.flatnonzero(trace.loss[:n] <= highest)
+    within = np.flatnonzero(trace.loss[:n] <= _worst(twin, n))
     last = int(within[-1]) if len(within) else 0
     return last if last < n - max(5, n // 50) and last >= since - n // 50 else None
 

@@ -27,7 +27,7 @@ def rises_from(series: Series) -> int | None:
     bins = binned(series.y, group)
     calm = binned(series.level, group)
     end = float(np.median(bins[-max(3, len(bins) // 10) :]))
-    noise = float(np.median(series.on_scale(series.noise)))
+    noise = float(np.median(series.noise))
     rise = end - float(calm.min())
     if rise <= max(0.1 * series.drop, 3 * noise, 6 * series.least):
         return None

@@ -129,7 +129,7 @@ def still_falling(run: LookedAt) -> Iterator[Evidence]:
     parts = [series.y[n - fifth : n - fifth // 2], series.y[n - fifth // 2 :]]
     early, late = (float(np.median(part)) for part in parts)
     fall = early - late
-    unsure = 1.25 * float(series.on_scale(series.noise)[-1]) * np.sqrt(2 / len(parts[1]))
+    unsure = 1.25 * float(series.noise[-1]) * np.sqrt(2 / len(parts[1]))
     # Of a log scale differences are shares of the level, of others they are made so.
     level = abs(late) if not series.log else 1.0
     share = fall / max(level, series.drop / 10, 1e-12)
@@ -159,7 +159,7 @@ def _moves(series: Series) -> bool:
     """Tell whether the level ever leaves the middle."""
     middle = float(np.median(series.level))
     away = float(np.abs(series.level - middle).max())
-    return away > 6 * series.least + 3 * float(np.median(series.on_scale(series.noise)))
+    return away > 6 * series.least + 3 * float(np.median(series.noise))
 
 
 def _at_chance(level: float) -> tuple[str, dict[str, float]]:

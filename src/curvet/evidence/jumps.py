@@ -12,8 +12,11 @@ from .series import BARELY, Array, Series
 SPIKE = 5.0
 """Noise levels above what came before from which a point may stand out, and"""
 
-BEYOND = 4.0
+BEYOND = 4
 """how many times it has to exceed what one point in ten exceeds."""
+
+OF_TAIL = 3
+"""Noise levels of the logarithms that a single point has to stand out by, besides."""
 
 VISIBLE = 0.05
 """Share of all that was learnt from which a rise is worth a word."""
@@ -70,7 +73,8 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
     """Find where single points, or the mean of some, exceed what is usual for this loss."""
     n = len(series)
     fell = float(np.median(series.share[: max(3, n // 50)]) - np.quantile(series.share, 0.02))
-    noise = np.maximum(series.noise, float(np.median(series.noise)) / 2)
+    usual = series.share_noise
+    noise = np.maximum(usual, float(np.median(usual)) / 2)
     visible = _visible(series, base, fell)
     stands_out, limits = np.zeros(n, bool), visible
     for width in widths:
@@ -78,7 +82,10 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
             break
         mean = _mean_ahead(excess, width)
         limit = np.maximum(visible, _unusual(mean, noise, width) * noise)
-        stands_out |= (mean > limit) & (excess > np.minimum(limit, mean / 2))
+        clear = (mean > limit) & (excess > np.minimum(limit, mean / 2))
+        if width == 1 and series.log:  # noise in proportion to the level has a long upper tail
+            clear &= series.y - np.log(base) > OF_TAIL * series.noise
+        stands_out |= clear
         limits = limit if width == 1 else limits
     stands_out[: max(3, n // 50)] = False
     # At first the loss falls, and little is known of its noise: there only a new height counts.
@@ -89,9 +96,9 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
     found: list[Jump] = []
     free = 0
     while len(high := high[np.searchsorted(high, free) :]):
-        at = int(high[0])
+        at = _begin(excess, int(high[0]), free, limits / 2)
         back = _back(series.share, float(base[at]), at, float(limits[at]))
-        free = n if back is None else back + max(1, n // 100)
+        free = n if back is None else max(back, int(high[0])) + max(1, n // 100)
         top = at + int(excess[at:free].argmax())
         height = float(series.share[top] - base[at])
         noises = abs(height) / max(float(noise[at]), float(visible[at]) / 100, 1e-300)
@@ -99,6 +106,13 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
         if len(found) > n // 10:  # this is how the loss always is
             return []
     return found
+
+
+def _begin(excess: Array, at: int, free: int, calm: Array) -> int:
+    """Go back to where a steep rise began: just after the last point that was still calm."""
+    first = max(free, at - max(3, len(excess) // 50))
+    still = np.flatnonzero(excess[first:at] <= calm[first:at])
+    return first + int(still[-1]) + 1 if len(still) else at
 
 
 def _mean_ahead(excess: Array, width: int) -> Array:

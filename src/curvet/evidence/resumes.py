@@ -34,7 +34,7 @@ def _jump(run: LookedAt, step: float, at: int) -> dict[str, float]:
     old = slice(max(0, min(begin, at - width)), max(begin + 1, min(begin + width, at)))
     new = slice(at, at + width)
     change = float(np.median(series.y[new]) - np.median(series.y[old]))
-    noise = float(series.on_scale(series.noise)[min(at, len(series) - 1)])
+    noise = float(series.noise[min(at, len(series) - 1)])
     if abs(change) <= max(4 * noise / np.sqrt(width), 0.05 * series.drop, 2 * series.least):
         return {}
     return {

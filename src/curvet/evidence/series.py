@@ -46,8 +46,9 @@ class Series:
     before : array of shape (n,)
         Median of `y` over the points just before each; that of the first point is its own value.
     noise : array of shape (n,)
-        Standard deviation of `share` around its level, just before each point; outliers left
-        aside.
+        Standard deviation of `y` around its level, just before each point; outliers left aside.
+    share_noise : array of shape (n,)
+        The same of `share`.
     drop : float
         How far the level came down from its start, on the scale of `y`.
     least : float
@@ -63,6 +64,7 @@ class Series:
     level: Array
     before: Array
     noise: Array
+    share_noise: Array
     drop: float
     least: float
     log: bool
@@ -70,10 +72,6 @@ class Series:
     def at(self, position: int) -> float:
         """Return the step of a point."""
         return float(self.step[position])
-
-    def on_scale(self, noise: Array) -> Array:
-        """Express some noise of `share` on the scale of `y`."""
-        return noise / np.exp(self.level) if self.log else noise
 
     def typical(self, first: int, last: int) -> float:
         """Return the middle value of some points, as logged."""
@@ -107,11 +105,14 @@ def look(curve: Curve) -> Series | None:
     earlier = np.maximum(np.arange(len(y)) - half - 1, 0)
     before = level[earlier]
     before[: 2 * half + 1] = _so_far(y[: 2 * half + 1])
-    noise = 1.4826 * smooth(np.abs(share - (np.exp(level) if log else level)), half, N_NOISE)
+    noise = 1.4826 * smooth(np.abs(y - level), half, N_NOISE)[earlier]
+    same = noise
+    if log:
+        same = 1.4826 * smooth(np.abs(share - np.exp(level)), half, N_NOISE)[earlier]
     start = float(np.median(y[: max(3, len(y) // 50)]))
     drop = max(start - float(level.min()), 0.0)
     least = BARELY * (1.0 if log else float(np.median(np.abs(y))))
-    return Series(step, value, share, y, level, before, noise[earlier], drop, least, log)
+    return Series(step, value, share, y, level, before, noise, same, drop, least, log)
 
 
 def smooth(y: Array, half: int, most: int) -> Array:
