@@ -11,8 +11,8 @@ divergence      the bad batch or the resume of the recipe, where the loss did no
 level shift     the resume of the recipe, where the loss came back or fell
 from the start  for faults that act from the start: the last step at which the loss was still
                 within what its healthy twin shows from there to the end. Of runs that nine times
-                in ten were within it until then, and after it never are again; of runs that turn
-                NaN, the first such step if it comes earlier
+                in ten were within it until then and end NaN or above their start; of runs that
+                turn NaN, the first such step if it comes earlier
 
 A step is found if a fact that names a place names one within 2 % of the run. Of healthy runs the
 share is given that are said to spike or to leave their course.
@@ -61,11 +61,11 @@ def truths(training: Training, twin: Trace) -> tuple[str, list[int]]:
     if training.cause == "bad_data_batch":
         starts = [bad["start"] for bad in json.loads(training.recipe)["bad_batches"]]
         stays = not trace.finite or _above(trace, twin, at) is not None
-        return ("divergence", [at]) if stays else ("spike", starts)
+        return ("divergence" if stays else "spike"), starts
     if training.cause == "resume_state_lost":
         stays = not trace.finite or _above(trace, twin, at) is not None
         return ("divergence" if stays else "level shift"), [at]
-    if training.cause in FROM_THE_START:
+    if training.cause in FROM_THE_START and (not trace.finite or trace.end > trace.start):
         last = _departure(trace, twin)
         return ("from the start", [last]) if last is not None else ("", [])
     return "", []

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..robust import median
 from .series import Array, Series, binned
 
 N_BINS = 256
 N_SEGMENTS = 4
+NOISIER = 4.0
+"""Factor from which noise is another one."""
 
 
 def rises_from(series: Series) -> int | None:
@@ -26,15 +29,15 @@ def rises_from(series: Series) -> int | None:
     group = -(-n // N_BINS)
     bins = binned(series.y, group)
     calm = binned(series.level, group)
-    end = float(np.median(bins[-max(3, len(bins) // 10) :]))
-    noise = float(np.median(series.noise))
+    end = float(median(bins[-max(3, len(bins) // 10) :]))
+    noise = float(median(series.noise))
     rise = end - float(calm.min())
     if rise <= max(0.1 * series.drop, 3 * noise, 6 * series.least):
         return None
     above = bins - np.minimum.accumulate(calm)
     edges = [0, *change_points(above, min(N_SEGMENTS, len(bins) // 4) - 1), len(bins)]
     begin = len(edges) - 2
-    while begin > 0 and np.median(above[edges[begin - 1] : edges[begin]]) > rise / 3:
+    while begin > 0 and median(above[edges[begin - 1] : edges[begin]]) > rise / 3:
         begin -= 1
     # Within the segment, back to the last point that was still as low as any before.
     until = min(edges[begin + 1] * group, n)
@@ -58,18 +61,18 @@ def noisier_from(series: Series) -> tuple[int, float] | None:
     # On a log scale noise that stays the same would grow as the loss falls.
     away = np.abs(series.share - (np.exp(series.level) if series.log else series.level))
     bins = binned(away, group)
-    tenth = max(6, len(bins) // 8)
-    late, early = float(np.median(bins[-2 * tenth :])), float(np.median(bins[tenth:-2 * tenth]))
+    eighth = max(6, len(bins) // 8)
+    late, early = float(median(bins[-2 * eighth :])), float(median(bins[eighth : -2 * eighth]))
     early = max(early, 1e-12)
-    least = 0.01 * float(np.ptp(np.quantile(series.share, [0.02, 0.98])))
-    if late <= max(4 * early, least):
+    least = 0.01 * float(np.ptp(binned(series.share, group)))
+    if late <= max(NOISIER * early, least):
         return None
     signal = np.log(np.maximum(bins, early / 10))
     (at, *_) = [*change_points(signal, 1), 0]
-    if not tenth <= at <= len(bins) - tenth:
+    if not eighth <= at <= len(bins) - eighth:
         return None
-    before, after = float(np.median(bins[:at])), float(np.median(bins[at:]))
-    if after <= max(4 * before, least) or before <= 1e-9:
+    before, after = float(median(bins[:at])), float(median(bins[at:]))
+    if after <= max(NOISIER * before, least) or before <= 1e-9:
         return None
     return at * group, after / before
 

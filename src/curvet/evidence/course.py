@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from math import exp, log
 
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .breaks import noisier_from, rises_from
 from .jumps import Jump
 from .looked_at import LookedAt
@@ -19,7 +22,14 @@ CHANCE = 0.004
 """How far, in relative terms, a level may lie from the logarithm of a number of classes."""
 
 FLAT = 0.03
+"""What a flat loss moves relative to all that it fell, or to its size."""
+
 LONG = 0.25
+"""Share of the run that a flat stretch takes, at least."""
+
+AGAIN = 0.01
+"""Share by which the loss still falls from one tenth of the run to the next."""
+
 N_BINS = 128
 
 
@@ -46,7 +56,7 @@ def course(run: LookedAt) -> Iterator[Evidence]:
 
 
 def steep_start(run: LookedAt) -> Iterator[Evidence]:
-    """A loss that begins many times above where it is a moment later."""
+    """Tell where a loss begins many times above where it is a moment later."""
     series = run.series
     if series is None or not series.log or len(series) < 20:
         return
@@ -82,8 +92,8 @@ def _stayed(series: Series, jump: Jump, end: float) -> Evidence:
     n = len(series)
     before = series.typical(jump.at - max(3, n // 20), jump.at)
     at, last = series.at(jump.at), series.at(n - 1)
-    soon = float(np.median(series.share[jump.at : jump.at + max(3, n // 50)]))
-    late = float(np.median(series.share[-max(1, n // 10) :]))
+    soon = float(median(series.share[jump.at : jump.at + max(3, n // 50)]))
+    late = float(median(series.share[-max(1, n // 10) :]))
     rises_on = late - soon > 0.5 * max(soon - jump.base, jump.height / 2)
     if rises_on:
         return Evidence("left_course", {"step": at, "least": before, "end": end}, (at, last))
@@ -93,28 +103,26 @@ def _stayed(series: Series, jump: Jump, end: float) -> Evidence:
 
 
 def plateau(run: LookedAt) -> Iterator[Evidence]:
-    """The longest stretch in which a loss that moves elsewhere does not move."""
+    """Find the longest stretch in which a loss that moves elsewhere does not move."""
     series = run.series
     if series is None or len(series) < 20 or not _moves(series):
         return
     group = -(-len(series) // N_BINS)
     level = binned(series.level, group)
-    span = max(series.drop, float(np.ptp(np.quantile(series.y, [0.05, 0.95]))))
-    first, last = _longest_flat(level, max(FLAT * span, 2 * series.least))
+    span = max(series.drop, _spread(series.y))
+    size = 1.0 if series.log else float(median(np.abs(level)))
+    first, last = _longest_flat(level, FLAT * min(span, size) + 2 * series.least)
     if last - first < LONG * len(level):
         return
     begin, end = first * group, min(last * group, len(series) - 1)
-    value = series.typical(begin, end)
-    kind, classes = _at_chance(value)
-    start = series.typical(0, max(3, len(series) // 50))
-    at_start = abs(value - start) <= 0.05 * abs(start) or begin < len(series) // 20
-    to_the_end = last >= len(level) - 1
-    kind = f"plateau{kind}" if kind or not to_the_end else "levels_off"
-    if kind == "plateau" and at_start:
-        kind = "plateau_at_start"
-    elif kind == "plateau":
+    value, start = series.typical(begin, end), series.typical(0, max(3, len(series) // 50))
+    at_start = begin < len(series) // 20 and abs(value - start) <= 0.05 * abs(start)
+    to_the_end = last >= len(level) - 1 and _fall(series)[0] < AGAIN
+    if not at_start and not to_the_end:
         return  # a pause on the way down tells nothing
-    share = (value / start if start > 0 and value > 0 else 0.0)
+    chance, classes = _at_chance(value)
+    kind = f"plateau{chance}" if chance else "plateau_at_start" if at_start else "levels_off"
+    share = value / start if start > 0 and value > 0 else 0.0
     found = {"level": value, "step": series.at(begin), "share": share, **classes}
     yield Evidence(kind, found, (series.at(begin), series.at(end)))
 
@@ -124,22 +132,35 @@ def still_falling(run: LookedAt) -> Iterator[Evidence]:
     series = run.series
     if series is None or len(series) < 10:
         return
+    share, span = _fall(series)
+    if share < AGAIN:
+        return
+    first = len(series) - max(2, len(series) // 5)
+    # Between the middles of the two halves of the last fifth lies half of it.
+    rate, kind, every = _per_unit(series, 2 * share / span)
+    found: dict[str, float | str] = {"share": 1 - exp(-rate), "every": every}
+    yield Evidence(kind, found, (series.at(first), series.at(len(series) - 1)))
+
+
+def _fall(series: Series) -> tuple[float, float]:
+    """How far the loss falls from one half of the last fifth to the other, and its length.
+
+    Returns
+    -------
+    share, span : float
+        A share of the level, 0 where it does not fall beyond doubt; steps of the last fifth.
+    """
     n = len(series)
     fifth = max(2, n // 5)
     parts = [series.y[n - fifth : n - fifth // 2], series.y[n - fifth // 2 :]]
-    early, late = (float(np.median(part)) for part in parts)
-    fall = early - late
+    fall = float(median(parts[0]) - median(parts[1]))
     unsure = 1.25 * float(series.noise[-1]) * np.sqrt(2 / len(parts[1]))
-    # Of a log scale differences are shares of the level, of others they are made so.
-    level = abs(late) if not series.log else 1.0
-    share = fall / max(level, series.drop / 10, 1e-12)
+    # Differences of logarithms are shares of the level, others are made so.
+    level = 1.0 if series.log else abs(float(median(parts[1])))
     span = abs(series.at(n - 1) - series.at(n - fifth))
-    if share < 0.01 or fall <= 3 * unsure or not 0 < span < np.inf:
-        return
-    # Between the middles of the two parts lies half the span.
-    rate, unit, every = _per_unit(series, 2 * share / span)
-    found: dict[str, float | str] = {"share": rate, "every": every}
-    yield Evidence(unit, found, (series.at(n - fifth), series.at(n - 1)))
+    if fall <= 3 * unsure or not 0 < span < np.inf:
+        return 0.0, span
+    return fall / max(level, series.drop / 10, 1e-12), span
 
 
 def _per_unit(series: Series, per_step: float) -> tuple[float, str, float]:
@@ -148,35 +169,55 @@ def _per_unit(series: Series, per_step: float) -> tuple[float, str, float]:
     run = float(step.max() - step.min())
     if bool((step != np.floor(step)).any()) and per_step >= 0.001 and 2 <= run < 1e4:
         return per_step, "still_falling_epoch", 1.0
-    gap = float(np.median(np.abs(np.diff(step))))
+    gap = float(median(np.abs(np.diff(step))))
     if run >= 1000 and (gap > 1 or len(step) > 1000):
         every = 10.0 ** np.floor(np.log10(run / 10))
         return per_step * every, "still_falling_steps", float(every)
     return per_step * run / 10, "still_falling", run / 10
 
 
+def _spread(y: Array) -> float:
+    """Distance between the lowest and the highest twentieth."""
+    ordered = np.sort(y)
+    twentieth = len(y) // 20
+    return float(ordered[len(y) - 1 - twentieth] - ordered[twentieth])
+
+
 def _moves(series: Series) -> bool:
     """Tell whether the level ever leaves the middle."""
-    middle = float(np.median(series.level))
+    middle = float(median(series.level))
     away = float(np.abs(series.level - middle).max())
-    return away > 6 * series.least + 3 * float(np.median(series.noise))
+    return away > 6 * series.least + 3 * float(median(series.noise))
 
 
 def _at_chance(level: float) -> tuple[str, dict[str, float]]:
     """Name the number of classes whose logarithm a level is."""
     for kind, numbers in (("_at_chance", CLASSES), ("_at_chance_tokens", VOCABULARIES)):
         for number in numbers:
-            if abs(level - np.log(number)) <= CHANCE * np.log(number):
-                return kind, {"classes": float(number), "logarithm": float(np.log(number))}
+            if abs(level - log(number)) <= CHANCE * log(number):
+                return kind, {"classes": float(number), "logarithm": log(number)}
     return "", {}
 
 
 def _longest_flat(level: Array, band: float) -> tuple[int, int]:
     """Find the longest stretch whose values lie within a band: first, and one past the last."""
+    values = level.tolist()
     best, first = (0, 0), 0
-    for last in range(len(level)):
-        while np.ptp(level[first : last + 1]) > band:
+    # Positions since `first` that may yet be the highest or the lowest of a stretch.
+    highs: deque[int] = deque()
+    lows: deque[int] = deque()
+    for last, value in enumerate(values):
+        while highs and values[highs[-1]] <= value:
+            highs.pop()
+        while lows and values[lows[-1]] >= value:
+            lows.pop()
+        highs.append(last)
+        lows.append(last)
+        while values[highs[0]] - values[lows[0]] > band:
             first += 1
+            for extremes in (highs, lows):
+                if extremes[0] < first:
+                    extremes.popleft()
         if last + 1 - first > best[1] - best[0]:
             best = first, last + 1
     return best

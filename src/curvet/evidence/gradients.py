@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .looked_at import LookedAt
 from .series import MIN_POINTS, finite
 
@@ -17,14 +18,14 @@ ANEW = 2.0
 
 
 def gradients(run: LookedAt) -> Iterator[Evidence]:
-    """A gradient norm that bursts, or that is tiny."""
+    """Find a gradient norm that bursts, or that is tiny."""
     norm = run.channels.grad_norm
     if norm is None:
         return
     step, value = finite(norm)
     if len(value) < MIN_POINTS:
         return
-    usual, top = float(np.median(value)), int(value.argmax())
+    usual, top = float(median(value)), int(value.argmax())
     if value[top] / BURST > max(usual, 1e-12):
         at = float(step[top])
         found = {"value": float(value[top]), "step": at, "usual": usual}
@@ -34,7 +35,7 @@ def gradients(run: LookedAt) -> Iterator[Evidence]:
 
 
 def rate(run: LookedAt) -> Iterator[Evidence]:
-    """A learning rate that starts anew once; many times it is a schedule with restarts."""
+    """Find where the learning rate starts anew; several such places are a schedule."""
     if run.channels.lr is None:
         return
     step, value = finite(run.channels.lr)

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..robust import median
 from .series import BARELY, Array, Series
+
+LEAST = 3.0
+"""Noise levels that the farthest point of a place has to reach, at least."""
 
 SPIKE = 5.0
 """Noise levels above what came before from which a point may stand out, and"""
 
-BEYOND = 4
+BEYOND = 4.0
 """how many times it has to exceed what one point in ten exceeds."""
 
-OF_TAIL = 3
+OF_TAIL = 3.0
 """Noise levels of the logarithms that a single point has to stand out by, besides."""
 
 VISIBLE = 0.05
@@ -72,9 +76,9 @@ def _base(series: Series) -> Array:
 def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -> list[Jump]:
     """Find where single points, or the mean of some, exceed what is usual for this loss."""
     n = len(series)
-    fell = float(np.median(series.share[: max(3, n // 50)]) - np.quantile(series.share, 0.02))
+    fell = float(median(series.share[: max(3, n // 50)]) - np.sort(series.share)[n // 50])
     usual = series.share_noise
-    noise = np.maximum(usual, float(np.median(usual)) / 2)
+    noise = np.maximum(usual, float(median(usual)) / 2)
     visible = _visible(series, base, fell)
     stands_out, limits = np.zeros(n, bool), visible
     for width in widths:
@@ -97,12 +101,15 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
     free = 0
     while len(high := high[np.searchsorted(high, free) :]):
         at = _begin(excess, int(high[0]), free, limits / 2)
-        back = _back(series.share, float(base[at]), at, float(limits[at]))
-        free = n if back is None else max(back, int(high[0])) + max(1, n // 100)
+        top = at + int(excess[at : int(high[0]) + max(widths)].argmax())
+        since = at if excess[at] > limits[at] / 2 else top
+        back = _back(series.share, float(base[at]), since, float(limits[at]))
+        free = n if back is None else back + max(1, n // 100)
         top = at + int(excess[at:free].argmax())
         height = float(series.share[top] - base[at])
         noises = abs(height) / max(float(noise[at]), float(visible[at]) / 100, 1e-300)
-        found.append(Jump(at, top, back, float(base[at]), height, noises))
+        if noises > LEAST:
+            found.append(Jump(at, top, back, float(base[at]), height, noises))
         if len(found) > n // 10:  # this is how the loss always is
             return []
     return found
@@ -125,7 +132,7 @@ def _mean_ahead(excess: Array, width: int) -> Array:
 
 
 def _visible(series: Series, base: Array, fell: float) -> Array:
-    """What a rise has to exceed to be worth a word, at each point."""
+    """Say what a rise has to exceed to be worth a word, at each point."""
     barely = BARELY * np.abs(base)
     if not series.log:
         return np.maximum(VISIBLE * fell, 2 * barely)
@@ -136,11 +143,10 @@ def _visible(series: Series, base: Array, fell: float) -> Array:
 def _unusual(mean: Array, noise: Array, width: int) -> float:
     """How many noise levels no longer are what this loss usually shows."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.nan_to_num(mean / noise, posinf=0.0, neginf=0.0)
-    return max(
-        SPIKE * (1 + 5 / len(z)) / width**0.5,
-        BEYOND * float(np.quantile(z, 0.9)),
-    )
+        z = np.where(noise > 0, mean / noise, 0.0)
+    most = len(z) * 9 // 10
+    beyond = BEYOND * float(np.partition(z, most)[most])
+    return float(max(SPIKE * (1 + 5 / len(z)) / width**0.5, beyond))
 
 
 def _back(share: Array, base: float, at: int, limit: float) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .looked_at import LookedAt
 from .series import finite
 
@@ -48,7 +49,7 @@ def gradients_before(run: LookedAt) -> Iterator[Evidence]:
     if len(value) < 6:
         return
     late = max(3, len(value) // 10)
-    usual, top = float(np.median(value[:-late])), float(value[-late:].max())
+    usual, top = float(median(value[:-late])), float(value[-late:].max())
     if usual > 0 and top / ROSE > usual:
         above = value <= ROSE * usual
         first = int(np.flatnonzero(above)[-1]) + 1 if above.any() else 0

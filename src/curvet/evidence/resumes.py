@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .looked_at import LookedAt
 
 
@@ -33,11 +34,11 @@ def _jump(run: LookedAt, step: float, at: int) -> dict[str, float]:
     begin = int(same[0]) if len(same) else at
     old = slice(max(0, min(begin, at - width)), max(begin + 1, min(begin + width, at)))
     new = slice(at, at + width)
-    change = float(np.median(series.y[new]) - np.median(series.y[old]))
+    change = float(median(series.y[new]) - median(series.y[old]))
     noise = float(series.noise[min(at, len(series) - 1)])
     if abs(change) <= max(4 * noise / np.sqrt(width), 0.05 * series.drop, 2 * series.least):
         return {}
     return {
-        "before": float(np.median(series.value[old])),
-        "after": float(np.median(series.value[new])),
+        "before": float(median(series.value[old])),
+        "after": float(median(series.value[new])),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..robust import middle, running_median
+from ..robust import median, middle, running_median
 from ..run import Curve
 
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ class Series:
 
     def typical(self, first: int, last: int) -> float:
         """Return the middle value of some points, as logged."""
-        return float(np.median(self.value[max(first, 0) : max(last, 1)]))
+        return float(median(self.value[max(first, 0) : max(last, 1)]))
 
     def __len__(self) -> int:
         return len(self.value)
@@ -96,7 +96,7 @@ def look(curve: Curve) -> Series | None:
     share = value / largest if largest > 0 else value
     log = _is_log(value)
     # What is below a thousandth of the start is next to nothing.
-    nothing = max(NOTHING * float(np.median(share[:5])), 1e-30)
+    nothing = max(NOTHING * float(median(share[:5])), 1e-30)
     share = share + nothing if log else share
     y = np.log(share) if log else share
     half = len(y) // 20 + 2
@@ -109,9 +109,9 @@ def look(curve: Curve) -> Series | None:
     same = noise
     if log:
         same = 1.4826 * smooth(np.abs(share - np.exp(level)), half, N_NOISE)[earlier]
-    start = float(np.median(y[: max(3, len(y) // 50)]))
+    start = float(median(y[: max(3, len(y) // 50)]))
     drop = max(start - float(level.min()), 0.0)
-    least = BARELY * (1.0 if log else float(np.median(np.abs(y))))
+    least = BARELY * (1.0 if log else float(median(np.abs(y))))
     return Series(step, value, share, y, level, before, noise, same, drop, least, log)
 
 
@@ -143,4 +143,4 @@ def _so_far(y: Array) -> Array:
     seen = np.where(np.tri(n, n, -1, dtype=bool), y, np.inf)
     seen[0, 0] = y[0]
     ordered = np.sort(seen, axis=1)
-    return ordered[np.arange(n), np.maximum(np.arange(n) - 1, 0) // 2]
+    return np.asarray(ordered[np.arange(n), np.maximum(np.arange(n) - 1, 0) // 2])

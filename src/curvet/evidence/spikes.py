@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .jumps import Jump
 from .looked_at import LookedAt
 from .series import Series
@@ -19,10 +20,14 @@ AT_THE_END = 5
 
 
 def spikes(run: LookedAt) -> Iterator[Evidence]:
-    """The highest spike, how many there are, and their distance if it is always the same."""
+    """Name the spikes farthest out of the noise, and their distance if it is always the same."""
     series = run.series
-    found = [] if series is None else [j for j in run.jumps if _is_spike(j, len(series))]
-    if series is None or not found:
+    if series is None:
+        return
+    # A log that breaks off, or goes on with NaN, shortly after a jump ended in a divergence.
+    broken = not np.isfinite(run.channels.loss.value[-1])
+    found = [jump for jump in run.jumps if _is_spike(jump, len(series), broken)]
+    if not found:
         return
     ranked = sorted(found, key=lambda jump: -jump.noises)
     values = _described(series, ranked[0])
@@ -38,7 +43,7 @@ def spikes(run: LookedAt) -> Iterator[Evidence]:
 
 
 def dip(run: LookedAt) -> Iterator[Evidence]:
-    """The deepest place at which the loss was far too low for a while: a batch of one kind."""
+    """Find where the loss was far too low for a while: batches of one kind do that."""
     series = run.series
     if series is None or not run.dips:
         return
@@ -53,8 +58,8 @@ def dip(run: LookedAt) -> Iterator[Evidence]:
     yield Evidence("dip", found, (series.at(deepest.at), series.at(end)))
 
 
-def _is_spike(jump: Jump, n: int) -> bool:
-    return jump.back is not None or n - jump.at <= AT_THE_END
+def _is_spike(jump: Jump, n: int, broken: bool) -> bool:
+    return jump.back is not None or (n - jump.at <= AT_THE_END and not broken)
 
 
 def _described(series: Series, jump: Jump) -> dict[str, float | str]:
@@ -63,7 +68,7 @@ def _described(series: Series, jump: Jump) -> dict[str, float | str]:
         "step": series.at(jump.at),
         "value": float(series.value[jump.top]),
         "level": series.typical(jump.at - max(3, len(series) // 20), jump.at),
-        "noises": min(jump.noises, 1e6),
+        "noises": min(jump.noises, 1e300),
         "width": width,
     }
     if jump.back is not None:
@@ -76,7 +81,7 @@ def _period(series: Series, found: list[Jump]) -> float | None:
     if len(found) < 3:
         return None
     between = np.diff([series.at(jump.at) for jump in found])
-    usual = float(np.median(between))
+    usual = float(median(between))
     times = between / usual if usual > 0 else np.zeros(1)  # one of them may have been missed
     even = (times > 0.5) & (np.abs(times - np.round(times)) < 0.1)
     return usual if bool(even.all()) else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .looked_at import LookedAt
 from .series import Array, Series
 
@@ -22,7 +23,7 @@ def noise(run: LookedAt) -> Iterator[Evidence]:
     series = run.series
     if series is None or len(series) < 50 or series.drop <= 4 * series.least:
         return
-    share = 1.4826 * float(np.median(np.abs(series.y - series.level))) / series.drop
+    share = 1.4826 * float(median(np.abs(series.y - series.level))) / series.drop
     if share > NOISY:
         yield Evidence("noisy", {"share": share})
     elif share < SMOOTH and len(np.unique(series.value)) > len(series) // 2:
@@ -30,17 +31,17 @@ def noise(run: LookedAt) -> Iterator[Evidence]:
 
 
 def period(run: LookedAt) -> Iterator[Evidence]:
-    """The period of a swing around the level, if there is a strong one."""
+    """Find the period of a swing around the level, if there is a strong one."""
     series = run.series
-    if series is None or not 40 <= len(series) or series.drop <= 0:
+    if series is None or len(series) < 40 or series.drop <= 0:
         return
     n = min(len(series), MOST)  # the last points: whatever is periodic goes on
     gaps = np.diff(series.step[-n:])
-    gap = float(np.median(gaps))
+    gap = float(median(gaps))
     if gap <= 0 or np.mean(np.abs(gaps - gap) > 0.01 * gap) > 0.02:
         return
     around = series.y[-n:] - series.level[-n:]
-    spread = 1.4826 * float(np.median(np.abs(around)))
+    spread = 1.4826 * float(median(np.abs(around)))
     if spread <= max(0.01 * series.drop, series.least):
         return
     lag, strength = _periodic(np.clip(around, -4 * spread, 4 * spread))

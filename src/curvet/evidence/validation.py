@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..diagnosis import Evidence
+from ..robust import median
 from .looked_at import LookedAt
 from .series import Array, finite
 
@@ -15,7 +16,7 @@ HUGE = 1e300
 
 
 def validation_rises(run: LookedAt) -> Iterator[Evidence]:
-    """The best validation step, and how far the loss rose after it."""
+    """Find the best validation step, and how far the loss rose after it."""
     if run.channels.val is None:
         return
     step, value = finite(run.channels.val)
@@ -24,7 +25,7 @@ def validation_rises(run: LookedAt) -> Iterator[Evidence]:
     best, least = int(value.argmin()), float(value.min())
     end = _end(value)
     rise = (end / 2 - least / 2) / max(abs(least) / 2, 1e-12)
-    noise = float(np.median(np.abs(np.diff(value / 2)))) * 2
+    noise = float(median(np.abs(np.diff(value / 2)))) * 2
     if rise > RISE and end - least > 2 * noise and best < 0.9 * len(value):
         at = float(step[best])
         found = {"step": at, "least": least, "rise": min(rise, HUGE)}
@@ -32,7 +33,7 @@ def validation_rises(run: LookedAt) -> Iterator[Evidence]:
 
 
 def validation_apart(run: LookedAt) -> Iterator[Evidence]:
-    """A validation loss that hardly falls while training falls far."""
+    """Find a validation loss that hardly falls while training falls far."""
     if run.channels.val is None or run.series is None:
         return
     _, value = finite(run.channels.val)

@@ -64,7 +64,7 @@ def _training(values: Values) -> bool:
 
 
 def _wide_gap(values: Values) -> bool:
-    """Validation far above training, by the size of the latter."""
+    """Tell whether validation is far above training, by the size of the latter."""
     training, validation = _number(values, "training"), _number(values, "validation")
     return validation / 2 - training / 2 > 0.1 * abs(training)
 
@@ -74,7 +74,7 @@ def _narrow_gap(values: Values) -> bool:
 
 
 def _half_left(values: Values) -> bool:
-    """A level at which most of the start is left."""
+    """Tell whether at that level nearly a third of the start, or more, is left."""
     return _number(values, "share") > 0.3
 
 
