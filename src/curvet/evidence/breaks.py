@@ -42,7 +42,7 @@ def rises_from(series: Series) -> int | None:
     # Within the segment, back to the last point that was still as low as any before.
     until = min(edges[begin + 1] * group, n)
     course = np.minimum.accumulate(series.level)
-    tolerance = max(noise, 0.1 * rise)
+    tolerance = max(noise, 0.05 * rise)
     on_course = np.flatnonzero(series.y[:until] <= course[:until] + tolerance)
     return int(on_course[-1]) if len(on_course) else 0
 

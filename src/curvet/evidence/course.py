@@ -76,30 +76,37 @@ def left_course(run: LookedAt) -> Iterator[Evidence]:
     last = series.at(n - 1)
     end = series.typical(n - max(1, n // 10), n)
     stayed = [jump for jump in run.jumps if jump.back is None and n - jump.at > AT_THE_END]
-    if stayed:
-        yield _stayed(series, stayed[0], end)
-    elif (begin := rises_from(series)) is not None:
-        found = {"step": series.at(begin), "least": float(series.value[begin]), "end": end}
-        yield Evidence("left_course", found, (series.at(begin), last))
+    if stayed and not _rises_on(series, stayed[0]):
+        yield _level_shift(series, stayed[0], end)
+    elif (begin := rises_from(series)) is not None or stayed:
+        # A steep rise is noticed a little late as a jump; a slow one has to end high.
+        at = min([jump.at - 1 for jump in stayed[:1]] + [begin] * (begin is not None))
+        found = {"step": series.at(at), "least": float(series.value[at]), "end": end}
+        yield Evidence("left_course", found, (series.at(at), last))
     elif (noisier := noisier_from(series)) is not None:
         at, factor = noisier
         found = {"step": series.at(at), "factor": factor}
         yield Evidence("noisier", found, (series.at(at), last))
 
 
-def _stayed(series: Series, jump: Jump, end: float) -> Evidence:
-    """Tell a new level from a rise that goes on."""
+def _rises_on(series: Series, jump: Jump) -> bool:
+    """Tell a rise that goes on from a new level."""
     n = len(series)
-    before = series.typical(jump.at - max(3, n // 20), jump.at)
-    at, last = series.at(jump.at), series.at(n - 1)
     soon = float(median(series.share[jump.at : jump.at + max(3, n // 50)]))
     late = float(median(series.share[-max(1, n // 10) :]))
-    rises_on = late - soon > 0.5 * max(soon - jump.base, jump.height / 2)
-    if rises_on:
-        return Evidence("left_course", {"step": at, "least": before, "end": end}, (at, last))
-    after = series.typical(jump.at, jump.at + max(3, n // 50))
-    found = {"step": at, "before": before, "after": after, "end": end}
-    return Evidence("level_shift", found, (at, last))
+    return late - soon > 0.5 * max(soon - jump.base, jump.height / 2)
+
+
+def _level_shift(series: Series, jump: Jump, end: float) -> Evidence:
+    n = len(series)
+    at = series.at(jump.at)
+    found = {
+        "step": at,
+        "before": series.typical(jump.at - max(3, n // 20), jump.at),
+        "after": series.typical(jump.at, jump.at + max(3, n // 50)),
+        "end": end,
+    }
+    return Evidence("level_shift", found, (at, series.at(n - 1)))
 
 
 def plateau(run: LookedAt) -> Iterator[Evidence]:
@@ -120,7 +127,7 @@ def plateau(run: LookedAt) -> Iterator[Evidence]:
     to_the_end = last >= len(level) - 1 and _fall(series)[0] < AGAIN
     if not at_start and not to_the_end:
         return  # a pause on the way down tells nothing
-    chance, classes = _at_chance(value)
+    chance, classes = _at_chance(value) if value <= 1.05 * start else ("", {})
     kind = f"plateau{chance}" if chance else "plateau_at_start" if at_start else "levels_off"
     share = value / start if start > 0 and value > 0 else 0.0
     found = {"level": value, "step": series.at(begin), "share": share, **classes}

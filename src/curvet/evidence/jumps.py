@@ -16,8 +16,8 @@ LEAST = 3.0
 SPIKE = 5.0
 """Noise levels above what came before from which a point may stand out, and"""
 
-BEYOND = 4.0
-"""how many times it has to exceed what one point in ten exceeds."""
+BEYOND = 5.4
+"""how many times it has to exceed what three points in twenty exceed."""
 
 OF_TAIL = 3.0
 """Noise levels of the logarithms that a single point has to stand out by, besides."""
@@ -86,7 +86,7 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
             break
         mean = _mean_ahead(excess, width)
         limit = np.maximum(visible, _unusual(mean, noise, width) * noise)
-        clear = (mean > limit) & (excess > np.minimum(limit, mean / 2))
+        clear = (mean > limit) & (excess > np.minimum(limit, 0.8 * mean))
         if width == 1 and series.log:  # noise in proportion to the level has a long upper tail
             clear &= series.y - np.log(base) > OF_TAIL * series.noise
         stands_out |= clear
@@ -117,7 +117,7 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
 
 def _begin(excess: Array, at: int, free: int, calm: Array) -> int:
     """Go back to where a steep rise began: just after the last point that was still calm."""
-    first = max(free, at - max(3, len(excess) // 50))
+    first = max(free, at - max(3, len(excess) // 100))
     still = np.flatnonzero(excess[first:at] <= calm[first:at])
     return first + int(still[-1]) + 1 if len(still) else at
 
@@ -144,7 +144,7 @@ def _unusual(mean: Array, noise: Array, width: int) -> float:
     """How many noise levels no longer are what this loss usually shows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(noise > 0, mean / noise, 0.0)
-    most = len(z) * 9 // 10
+    most = len(z) * 17 // 20
     beyond = BEYOND * float(np.partition(z, most)[most])
     return float(max(SPIKE * (1 + 5 / len(z)) / width**0.5, beyond))
 

@@ -34,10 +34,12 @@ def _jump(run: LookedAt, step: float, at: int) -> dict[str, float]:
     begin = int(same[0]) if len(same) else at
     old = slice(max(0, min(begin, at - width)), max(begin + 1, min(begin + width, at)))
     new = slice(at, at + width)
-    change = float(median(series.y[new]) - median(series.y[old]))
     noise = float(series.noise[min(at, len(series) - 1)])
-    if abs(change) <= max(4 * noise / np.sqrt(width), 0.05 * series.drop, 2 * series.least):
-        return {}
+    least = max(4 * noise / np.sqrt(width), 0.05 * series.drop, 2 * series.least)
+    # Where only the counter went back, the loss goes on as it was just before.
+    for known in (series.y[old], series.y[max(0, at - width) : at]):
+        if abs(float(median(series.y[new]) - median(known))) <= least:
+            return {}
     return {
         "before": float(median(series.value[old])),
         "after": float(median(series.value[new])),

@@ -104,7 +104,8 @@ def look(curve: Curve) -> Series | None:
     # The window that ends just before a point lies around the point half a window earlier.
     earlier = np.maximum(np.arange(len(y)) - half - 1, 0)
     before = level[earlier]
-    before[: 2 * half + 1] = _so_far(y[: 2 * half + 1])
+    first = min(2 * half + 1, N_NOISE)
+    before[:first] = _so_far(y[:first])
     noise = 1.4826 * smooth(np.abs(y - level), half, N_NOISE)[earlier]
     same = noise
     if log:

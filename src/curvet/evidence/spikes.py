@@ -78,10 +78,10 @@ def _described(series: Series, jump: Jump) -> dict[str, float | str]:
 
 def _period(series: Series, found: list[Jump]) -> float | None:
     """Distance between spikes that is the same all along, in steps."""
-    if len(found) < 3:
+    if len(found) < 4:
         return None
     between = np.diff([series.at(jump.at) for jump in found])
     usual = float(median(between))
     times = between / usual if usual > 0 else np.zeros(1)  # one of them may have been missed
-    even = (times > 0.5) & (np.abs(times - np.round(times)) < 0.1)
+    even = (times > 0.5) & (np.abs(times - np.round(times)) < 0.05)
     return usual if bool(even.all()) else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..diagnosis import Evidence
 from ..robust import median
+from ..robust import median
 from .looked_at import LookedAt
 from .series import Array, finite
 
@@ -25,8 +26,7 @@ def validation_rises(run: LookedAt) -> Iterator[Evidence]:
     best, least = int(value.argmin()), float(value.min())
     end = _end(value)
     rise = (end / 2 - least / 2) / max(abs(least) / 2, 1e-12)
-    noise = float(median(np.abs(np.diff(value / 2)))) * 2
-    if rise > RISE and end - least > 2 * noise and best < 0.9 * len(value):
+    if rise > RISE and best < 0.9 * len(value) and end / 2 - least / 2 > _noise(value / 2):
         at = float(step[best])
         found = {"step": at, "least": least, "rise": min(rise, HUGE)}
         yield Evidence("validation_rises", found, (at, float(step[-1])))
@@ -43,8 +43,8 @@ def validation_apart(run: LookedAt) -> Iterator[Evidence]:
     start, end = _end(train[: max(1, len(train) // 10)]), _end(train)
     first, last = float(value[0]), float(value.min())
     fell, followed = start / 2 - end / 2, first / 2 - last / 2
-    if fell > 0.15 * abs(start) and followed < 0.25 * fell and last > end:
-        found = {"training": fell / abs(start) * 2, "validation": followed / abs(start) * 2}
+    if fell > 0.15 * abs(start) > 0 and followed < 0.25 * fell and last > end:
+        found = {"training": 2 * fell / abs(start), "validation": 2 * followed / abs(start)}
         yield Evidence("validation_apart", found)
 
 
@@ -58,6 +58,14 @@ def gap(run: LookedAt) -> Iterator[Evidence]:
         last, end = _end(train), _end(value)
         kind = "gap" if end >= last else "gap_below"
         yield Evidence(kind, {"training": last, "validation": end})
+
+
+def _noise(value: Array) -> float:
+    """Twice the standard deviation from point to point, whatever the slope; 0 of a few points."""
+    if len(value) < 10:
+        return 0.0
+    bends = value[1:-1] - value[:-2] / 2 - value[2:] / 2
+    return 2 * 1.4826 * float(median(np.abs(bends))) / 1.5**0.5
 
 
 def _end(value: Array) -> float:
