@@ -44,7 +44,11 @@ STEPS = np.arange(200) * 50.0 + 50
 def test_a_sound_run_has_nothing_to_show() -> None:
     val = Curve.of("val", falling(20) + 0.05, STEPS[9::10])
     found = facts(falling(), STEPS, val=val, grad_norm=np.ones(200))
-    assert {"fallen", "gap"} <= set(found) <= {"fallen", "gap", "levels_off", "still_falling_steps", "smooth"}
+    assert (
+        {"fallen", "gap"}
+        <= set(found)
+        <= {"fallen", "gap", "levels_off", "still_falling_steps", "smooth"}
+    )
     assert "from 1.8" in found["fallen"].text
     assert "to 0.31" in found["fallen"].text
 

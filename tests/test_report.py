@@ -50,9 +50,13 @@ DIAGNOSIS = Diagnosis(
     reason="",
     evidence=(
         Evidence(
-            "first_nonfinite", {"series": "training", "value": "nan", "step": 1200.0}, (1200.0,)
+            "first_nonfinite",
+            {"series": "training", "value": "nan", "step": 1200.0},
+            (1200.0,),
+            "for",
         ),
-        Evidence("still_falling", {"share": 0.25}, (300.0, 900.0)),
+        Evidence("still_falling", {"share": 0.25, "every": 90.0}, (300.0, 900.0), "against"),
+        Evidence("fallen", {"start": 2.5, "end": 0.5}),
     ),
     channels=("loss", "val", "grad_norm"),
     n_points=400,
@@ -108,9 +112,9 @@ def test_text_in_full() -> None:
     words = " ".join(text.split())
     assert all(remedy in words for remedy in cause.remedies)
     assert cause.sign in words
-    assert "- the training loss is NaN from step 1200 on 3" not in text
-    assert "    - the training loss is NaN from step 1200 on\n" in text
-    assert "    - 3 spikes, the highest 5.1 times the noise (steps 300 to 900)\n" in text
+    assert "    + training loss turns NaN at 1200 and stays so\n" in text
+    assert "    - still falling at the end: 25 % in a tenth of the run (steps 300 to 900)\n" in text
+    assert "    \N{MIDDLE DOT} training loss fell from 2.5 to 0.5\n" in text
     assert "From 400 points of training loss; found: loss, val, grad_norm." in words
 
 
@@ -152,7 +156,7 @@ def test_json_has_the_same_keys_for_every_row() -> None:
 
 
 def test_json_survives_odd_numbers_and_names() -> None:
-    fact = Evidence("onset", "x", (float("nan"), float("inf")))
+    fact = Evidence("negative", {"least": -1.0, "step": 3.0}, (float("nan"), float("inf")))
     odd = replace(ROWS[0], run_id="a\nb\udcff", diagnosis=replace(DIAGNOSIS, evidence=(fact,)))
     line = as_json.row_to_jsonl(odd)
     assert line.count("\n") == 1
@@ -234,7 +238,7 @@ def test_picture_of_one_run_shows_everything(tmp_path: Path) -> None:
         assert words in shown
     assert "Learning rate too high, 83 %" in shown
     assert "probability of each cause" in shown
-    assert "2. 3 spikes, the highest 5.1 times the noise (steps 300 to 900)" in shown
+    assert "still falling at the end: 25 % in a tenth of the run (steps 300 to 900)" in shown
 
 
 def test_picture_of_several_runs_names_each(tmp_path: Path) -> None:
@@ -274,7 +278,10 @@ def test_picture_of_odd_curves(losses: list[float], tmp_path: Path) -> None:
 
 def test_picture_of_odd_names(tmp_path: Path) -> None:
     name = "$\\frac{1}$ \x1b[31m\u7248\u672c \udcff" + "long " * 30
-    odd = replace(DIAGNOSIS, evidence=(Evidence("x", "$_$", (float("nan"), 3.0)),))
+    odd = replace(
+        DIAGNOSIS,
+        evidence=(Evidence("negative", {"least": -1.0, "step": 3.0}, (float("nan"), 3.0)),),
+    )
     as_picture.draw([(run_of([2.0, 1.0], name=name), odd)], tmp_path / "one.png")
     as_picture.draw([(run_of([2.0, 1.0], name=name), odd)] * 2, tmp_path / "two.pdf")
 

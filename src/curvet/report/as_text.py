@@ -24,6 +24,9 @@ WIDTH = 88
 BAR_WIDTH = 30
 N_BARS = 5
 NAME_WIDTH = 24  # the longest run name that a narrow table keeps in one line
+MARKS = {"for": "+", "against": "-", "": "\N{MIDDLE DOT}"}
+"""How a fact speaks for the cause that was named; a middle dot for neither."""
+
 MENTIONED = 0.05  # less probable causes are no candidates worth a look
 
 _ESCAPE = re.compile(
@@ -113,7 +116,8 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
         lines += ["", "  What such curves show", *_wrap(cause.sign, "    ")]
     if diagnosis.evidence:
         lines += ["", "  Measured in this run"]
-        lines += _listed((fact_to_text(fact) for fact in diagnosis.evidence), "-")
+        for fact in diagnosis.evidence:
+            lines += _listed([fact_to_text(fact)], MARKS[fact.speaks])
     if cause is not None and cause.remedies:
         lines += ["", "  What to try, most likely to help first", *_listed(cause.remedies)]
     found = ", ".join(diagnosis.channels) or "nothing"
@@ -148,8 +152,8 @@ def fact_to_text(fact: Evidence) -> str:
     Examples
     --------
     >>> from curvet.diagnosis import Evidence
-    >>> fact_to_text(Evidence("spikes", "3 spikes of the loss", (120.0, 900.0)))
-    '3 spikes of the loss (steps 120 to 900)'
+    >>> fact_to_text(Evidence("flat", {"start": 2.5, "end": 2.48}, (120.0, 900.0)))
+    'training loss ends where it began: 2.5 to 2.48 (steps 120 to 900)'
     """
     text = clean(fact.text)
     steps = [_step(step) for step in fact.steps]
