@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curvet.diagnosis import Evidence
 from curvet.causes import CAUSES
+from curvet.diagnosis import Evidence
 from curvet.evidence import MOST, measure, weigh
 from curvet.evidence.weigh import SIGNS
 from curvet.roles import Channels

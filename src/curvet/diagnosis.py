@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
+from .errors import CurvetError
 from .texts import say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .run import Run
 
 TOO_EARLY = "too early to tell"
 """How the reason of a diagnosis without a cause begins, and what stands in for its title."""
@@ -105,6 +112,8 @@ class Diagnosis:
         What the log cannot show, because of how it was sampled, smoothed or filtered.
     checks : tuple of Check
         The experiments that separate the likely causes, the most telling first.
+    run : Run or None
+        What was diagnosed, for `plot`; None in the rows of an archive, which would hold them all.
     """
 
     run_id: str
@@ -122,6 +131,7 @@ class Diagnosis:
     prior: str = "default"
     limits: tuple[Evidence, ...] = ()
     checks: tuple[Check, ...] = ()
+    run: Run | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability(self) -> float | None:
@@ -155,6 +165,34 @@ class Diagnosis:
             "novelty": self.novelty,
             "prior": self.prior,
         }
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw the curves with what was measured on them, the verdict and the probabilities.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write the picture: .png, .pdf or .svg; its folder is made.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Shows itself in a notebook. Its words are English where no font for those of the
+            chosen language is installed, which a warning says.
+
+        Raises
+        ------
+        CurvetError
+            The diagnosis does not hold its run, or an ending that is no picture's.
+        """
+        from .report.as_picture import draw_one
+
+        if self.run is None:
+            raise CurvetError(
+                f"{self.run_id}: this diagnosis was made without keeping its curves (of many runs "
+                "at once); use predict_cause or Predictor.diagnose for a run that is to be drawn"
+            )
+        return draw_one(self.run, self, path)
 
     def __str__(self) -> str:
         from .report.as_text import diagnosis_to_text

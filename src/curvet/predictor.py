@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class Predictor:
         return cls(load_bundle(bundle))
 
     def diagnose(self, run: Run) -> Diagnosis:
-        """Diagnose one run; see `diagnose_many`."""
-        return self.diagnose_many([run])[0]
+        """Diagnose one run and keep it for `Diagnosis.plot`; see `diagnose_many`."""
+        return replace(self.diagnose_many([run])[0], run=run)
 
     def diagnose_many(self, runs: Sequence[Run]) -> list[Diagnosis]:
         """Diagnose runs; a run's answer does not depend on its neighbours.

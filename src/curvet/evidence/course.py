@@ -78,15 +78,20 @@ def left_course(run: LookedAt) -> Iterator[Evidence]:
     stayed = [jump for jump in run.jumps if jump.back is None and n - jump.at > AT_THE_END]
     if stayed and not _rises_on(series, stayed[0]):
         yield _level_shift(series, stayed[0], end)
-    elif (begin := rises_from(series)) is not None or stayed:
-        # A steep rise is noticed a little late as a jump; a slow one has to end high.
-        at = min([jump.at - 1 for jump in stayed[:1]] + [begin] * (begin is not None))
-        found = {"step": series.at(at), "least": float(series.value[at]), "end": end}
-        yield Evidence("left_course", found, (series.at(at), last))
+    elif (begin := _rise(series, stayed)) is not None:
+        found = {"step": series.at(begin), "least": float(series.value[begin]), "end": end}
+        yield Evidence("left_course", found, (series.at(begin), last))
     elif (noisier := noisier_from(series)) is not None:
         at, factor = noisier
         found = {"step": series.at(at), "factor": factor}
         yield Evidence("noisier", found, (series.at(at), last))
+
+
+def _rise(series: Series, stayed: list[Jump]) -> int | None:
+    """Find the last point before the rise; a slow one is noticed late as a jump."""
+    known = [jump.at - 1 for jump in stayed[:1]]
+    begin = rises_from(series)
+    return min(known if begin is None else [*known, begin], default=None)
 
 
 def _rises_on(series: Series, jump: Jump) -> bool:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..diagnosis import Evidence
 from ..robust import median
-from ..robust import median
 from .looked_at import LookedAt
 from .series import Array, finite
 
@@ -65,7 +64,7 @@ def _noise(value: Array) -> float:
     if len(value) < 10:
         return 0.0
     bends = value[1:-1] - value[:-2] / 2 - value[2:] / 2
-    return 2 * 1.4826 * float(median(np.abs(bends))) / 1.5**0.5
+    return float(2 * 1.4826 * median(np.abs(bends)) / 1.5**0.5)
 
 
 def _end(value: Array) -> float:
