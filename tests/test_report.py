@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from curvet import texts
 from curvet.archive import Row
 from curvet.causes import CAUSES
 from curvet.diagnosis import Diagnosis, Evidence
@@ -239,6 +240,72 @@ def test_picture_of_one_run_shows_everything(tmp_path: Path) -> None:
     assert "Learning rate too high, 83 %" in shown
     assert "probability of each cause" in shown
     assert "still falling at the end: 25 % in a tenth of the run (steps 300 to 900)" in shown
+
+
+def test_the_picture_marks_facts_where_they_lie() -> None:
+    loss = 0.3 + 2 * np.exp(-np.arange(200) / 30)
+    loss[100] += 3
+    spike = {"step": 100.0, "value": 3.4, "level": 0.4, "noises": 9.0, "after": 1.0, "width": 1.0}
+    facts = (
+        Evidence("spike", spike, (100.0,), "for"),
+        Evidence("levels_off", {"level": 0.3, "step": 120.0}, (120.0, 199.0), "against"),
+        Evidence("rate_starts_anew", {"step": 119.0, "before": 0.1, "after": 1.0}, (119.0,)),
+        Evidence("fallen", {"start": 2.3, "end": 0.3}),
+    )
+    run = run_of(loss)
+    figure = replace(DIAGNOSIS, evidence=facts, run=run).plot()
+    panel = figure.axes[0]
+    places = {text.get_text(): text.get_position() for text in panel.texts}
+    assert {"1", "2", "3"} <= set(places)
+    assert "4" not in places  # a fact about the whole run
+    assert places["2"][0] == 159.5
+    assert panel.get_yscale() == "log"  # 0.3 to 3.4
+    listed = {text.get_text(): text.get_fontweight() for text in figure.texts}
+    assert [weight for line, weight in listed.items() if line.startswith("1.  +  spike")] == [
+        "bold"
+    ]
+    assert any(line.startswith("2.  -  ") for line in listed)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+
+def test_numbers_do_not_cover_each_other() -> None:
+    facts = tuple(
+        Evidence("rate_starts_anew", {"step": at, "before": 0.1, "after": 1.0}, (at,))
+        for at in (100.0, 101.0, 102.0, 103.0)
+    )
+    figure = replace(DIAGNOSIS, evidence=facts, run=run_of(np.geomspace(9, 1, 200))).plot()
+    heights = [text.get_position()[1] for text in figure.axes[0].texts if text.get_text() in "1234"]
+    assert len(set(heights)) == 4
+
+
+def test_plot_writes_a_file(tmp_path: Path) -> None:
+    found = replace(DIAGNOSIS, run=run_of(np.geomspace(9, 1, 200)))
+    found.plot(tmp_path / "new" / "one.png")
+    assert (tmp_path / "new" / "one.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(CurvetError, match="must end in one of"):
+        found.plot(tmp_path / "one.txt")
+
+
+def test_plot_needs_the_run() -> None:
+    with pytest.raises(CurvetError, match="7: this diagnosis was made without keeping its curves"):
+        DIAGNOSIS.plot()
+
+
+def test_a_picture_without_letters_for_the_language_is_english(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(as_picture, "_font", lambda: None)
+    found = replace(DIAGNOSIS, evidence=(), run=run_of(np.geomspace(9, 1, 200)))
+    texts.use_language("zh")
+    try:
+        assert as_picture.lacks_font()
+        with pytest.warns(UserWarning, match="the picture is in English: no font"):
+            figure = found.plot()
+        assert texts.language() == "zh"
+    finally:
+        texts.use_language(None)
+    assert figure.axes[0].get_xlabel() == "step, as logged"
+    assert not as_picture.lacks_font()
 
 
 def test_picture_of_several_runs_names_each(tmp_path: Path) -> None:

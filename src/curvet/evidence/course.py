@@ -41,7 +41,9 @@ def course(run: LookedAt) -> Iterator[Evidence]:
     tail = max(1, len(series) // 10)
     start, end = series.typical(0, tail), series.typical(len(series) - tail, len(series))
     size = max(abs(start), abs(end))
-    if abs(end / 2 - start / 2) <= FLAT / 2 * size:
+    change = abs(float(median(series.y[-tail:]) - median(series.y[:tail])))
+    unsure = 4 * float(median(series.noise)) / np.sqrt(tail)
+    if abs(end / 2 - start / 2) <= FLAT / 2 * size or change <= unsure:
         if not _moves(series):
             kind, classes = _at_chance(end)
             yield Evidence(f"flat{kind}", {"start": start, "end": end, **classes})

@@ -16,8 +16,8 @@ LEAST = 3.0
 SPIKE = 5.0
 """Noise levels above what came before from which a point may stand out, and"""
 
-BEYOND = 5.4
-"""how many times it has to exceed what three points in twenty exceed."""
+BEYOND, AMONG = 5.4, 8
+"""how many times it has to exceed what three points in twenty exceed, but at least so many do."""
 
 OF_TAIL = 3.0
 """Noise levels of the logarithms that a single point has to stand out by, besides."""
@@ -144,7 +144,7 @@ def _unusual(mean: Array, noise: Array, width: int) -> float:
     """How many noise levels no longer are what this loss usually shows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(noise > 0, mean / noise, 0.0)
-    most = len(z) * 17 // 20
+    most = max(0, len(z) - max(len(z) * 3 // 20, AMONG) - 1)
     beyond = BEYOND * float(np.partition(z, most)[most])
     return float(max(SPIKE * (1 + 5 / len(z)) / width**0.5, beyond))
 

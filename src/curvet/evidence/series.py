@@ -75,7 +75,8 @@ class Series:
 
     def typical(self, first: int, last: int) -> float:
         """Return the middle value of some points, as logged."""
-        return float(median(self.value[max(first, 0) : max(last, 1)]))
+        # Of halves, so that the largest numbers have a sum.
+        return float(2 * median(self.value[max(first, 0) : max(last, 1)] / 2))
 
     def __len__(self) -> int:
         return len(self.value)

@@ -35,10 +35,12 @@ def validation_apart(run: LookedAt) -> Iterator[Evidence]:
     """Find a validation loss that hardly falls while training falls far."""
     if run.channels.val is None or run.series is None:
         return
-    _, value = finite(run.channels.val)
+    step, value = finite(run.channels.val)
     if len(value) < 3:
         return
-    train = run.series.value
+    train = run.series.value[run.series.step >= step[0]]  # what came before is not compared
+    if len(train) < 3:
+        return
     start, end = _end(train[: max(1, len(train) // 10)]), _end(train)
     first, last = float(value[0]), float(value.min())
     fell, followed = start / 2 - end / 2, first / 2 - last / 2

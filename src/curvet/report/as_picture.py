@@ -274,6 +274,7 @@ def _curves(
     if channels.val is not None:
         handles |= _line(axes, channels.val, "val")
     _scale(axes, losses)
+    axes.margins(y=0.1 if numbered else 0.05)  # room for the numbers of what lies at the top
     for role, curve in zip(("loss", "val"), losses, strict=False):
         handles |= _nonfinite(axes, curve, role)
     return handles | mark(axes, channels, diagnosis.evidence, numbered=numbered)

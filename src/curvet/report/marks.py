@@ -24,8 +24,11 @@ POINTS: Mapping[str, str] = {
     "periodic_spikes": "loss",
     "spike_at_the_end": "loss",
     "validation_rises": "val",
+    "negative": "loss",
 }
 """Facts that lie at points of a curve."""
+
+_LOWEST = {"validation_rises": "picture.best", "negative": "picture.lowest"}
 
 STRETCHES = (
     "plateau_at_start",
@@ -47,8 +50,8 @@ _N_ROWS = 8
 _LINE: dict[str, Any] = {"color": "black", "linestyle": "-.", "linewidth": 0.8}
 _BROKEN: dict[str, Any] = {"color": "black", "linestyle": "-", "linewidth": 1.2}
 _SPAN: dict[str, Any] = {
-    "facecolor": "#F3F3F3",
-    "edgecolor": "#BBBBBB",
+    "facecolor": "#F6F6F6",
+    "edgecolor": "#D0D0D0",
     "hatch": "//",
     "linewidth": 0.4,
     "zorder": 0.1,
@@ -94,8 +97,8 @@ def mark(
         if not steps:
             continue
         if curve is not None and curve.step.size:
-            told = steps if fact.kind != "validation_rises" else steps[:1]
-            label = say("picture.best" if fact.kind == "validation_rises" else "picture.spike")
+            told = steps[:1] if fact.kind in _LOWEST else steps
+            label = say(_LOWEST.get(fact.kind, "picture.spike"))
             handles[label] = _points(axes, curve, fact, told, str(number) if numbered else "")
             continue
         if fact.kind in STRETCHES and len(steps) > 1:
@@ -112,7 +115,7 @@ def mark(
 
 
 def _points(axes: Axes, curve: Curve, fact: Evidence, steps: Sequence[float], number: str) -> Any:
-    highest = fact.kind != "validation_rises"
+    highest = fact.kind not in _LOWEST
     found = [_point(curve, step, highest) for step in steps]
     x, y = [p[0] for p in found], [p[1] for p in found]
     style: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": "black", "zorder": 4}
