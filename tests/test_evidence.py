@@ -49,7 +49,7 @@ def test_a_sound_run_has_nothing_to_show() -> None:
         <= set(found)
         <= {"fallen", "gap", "levels_off", "still_falling_steps", "smooth"}
     )
-    assert "from 1.8" in found["fallen"].text
+    assert "from 2.3" in found["fallen"].text
     assert "to 0.31" in found["fallen"].text
 
 
@@ -171,7 +171,7 @@ def test_the_course() -> None:
     assert facts(up)["risen"].text == "training loss rose from 1.082 to 2.918"
     assert facts(up)["left_course"].steps in [(step, 49) for step in range(5)]
     down = facts(up[::-1])
-    assert down["fallen"].text == "training loss fell from 2.918 to 1.082"
+    assert down["fallen"].text == "training loss fell from 3 to 1.082"
     assert down["still_falling"].text == "still falling at the end: 19 % in a tenth of the run"
     assert down["still_falling"].steps == (40, 49)
     valley = np.r_[np.geomspace(4, 1, 60), np.geomspace(1, 3.5, 40)]

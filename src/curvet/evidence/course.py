@@ -40,10 +40,12 @@ def course(run: LookedAt) -> Iterator[Evidence]:
         return
     tail = max(1, len(series) // 10)
     start, end = series.typical(0, tail), series.typical(len(series) - tail, len(series))
+    first = float(series.value[0])
+    start = first if first >= series.value.max() else start  # a steep start is part of the fall
     size = max(abs(start), abs(end))
     change = abs(float(median(series.y[-tail:]) - median(series.y[:tail])))
-    unsure = 4 * float(median(series.noise)) / np.sqrt(tail)
-    if abs(end / 2 - start / 2) <= FLAT / 2 * size or change <= unsure:
+    in_noise = start != first and change <= 4 * float(median(series.noise)) / np.sqrt(tail)
+    if abs(end / 2 - start / 2) <= FLAT / 2 * size or in_noise:
         if not _moves(series):
             kind, classes = _at_chance(end)
             yield Evidence(f"flat{kind}", {"start": start, "end": end, **classes})

@@ -86,11 +86,12 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
             break
         mean = _mean_ahead(excess, width)
         limit = np.maximum(visible, _unusual(mean, noise, width) * noise)
-        clear = (mean > limit) & (excess > np.minimum(limit, 0.8 * mean))
+        limits = limit if width == widths[0] else limits
+        # Next to a high point the mean is high, too: the place begins where the points are.
+        clear = (mean > limit) & (excess > np.minimum(limits, 0.8 * mean))
         if width == 1 and series.log:  # noise in proportion to the level has a long upper tail
             clear &= series.y - np.log(base) > OF_TAIL * series.noise
         stands_out |= clear
-        limits = limit if width == 1 else limits
     stands_out[: max(3, n // 50)] = False
     # At first the loss falls, and little is known of its noise: there only a new height counts.
     early = max(5, n // 15)

@@ -96,7 +96,7 @@ def draw(pairs: Sequence[Pair], path: Path, n_runs: int | None = None) -> None:
     with _words():
         figure = _single(*pairs[0]) if total == 1 else _grid(pairs[:MAX_PANELS], total)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=110)
 
 
 def draw_one(run: Run, diagnosis: Diagnosis, path: str | PathLike[str] | None = None) -> Figure:
@@ -308,6 +308,7 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
     """Take a log axis where nearly all values are positive and span more than a factor of ten."""
     from matplotlib.ticker import LogLocator
 
+    axes.ticklabel_format(useOffset=False)  # 17062, not 2 beside a +1.706e4
     values = np.concatenate([_thin(curve)[1] for curve in curves])
     positive = values[values > 1 / HUGE]
     if not len(values) or values.min() < 0 or len(positive) < POSITIVE * len(values):
