@@ -1,6 +1,6 @@
 """Measure how near the facts come to the truth: the step of an injected spike or divergence.
 
-python scripts/evidence_truth.py out/corpus --seed 0   # a corpus of `curvet simulate`
+python scripts/evidence_truth.py --corpus out/corpus   # a corpus of `curvet simulate`
 
 Every faulty run of the corpus with a fault of a known step is measured as it was at every step,
 and once more as a tracker may have logged it. What counts as truth:
@@ -157,7 +157,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpus", type=Path, help="folder written by `curvet simulate`")
+    parser.add_argument(
+        "--corpus", type=Path, required=True, help="folder written by `curvet simulate`"
+    )
     parser.add_argument("--rounds", type=int, default=10**6, help="of the corpus (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="draws the loggers (default: 0)")
     parser.add_argument("--show", action="store_true", help="list what was missed or made up")

@@ -157,6 +157,10 @@ def test_a_burst_of_the_gradient_is_found_at_its_step() -> None:
     assert found.text == "gradient norm reaches 400 at 123, usually 1"
     norm[123] = 10
     assert "gradient_burst" not in facts(falling(), grad_norm=norm)
+    norm[0] = 100  # as most runs start
+    assert "gradient_burst" not in facts(falling(), grad_norm=norm)
+    norm[0] = 1000
+    assert "gradient_burst" in facts(falling(), grad_norm=norm)
 
 
 def test_tiny_gradients() -> None:

@@ -31,8 +31,8 @@ class Evidence:
     values : mapping of name to float or str
         The numbers of the fact; a string is a key of the ``words`` of the catalogues.
     steps : tuple of float
-        Where it lies, on the run's own step axis: one step, or first and last; none for a fact
-        about the whole run.
+        Where it lies, on the run's own step axis: one step, first and last, or each of several
+        spikes; none for a fact about the whole run.
     speaks : "for", "against" or ""
         Whether it speaks for the cause that the diagnosis names.
     """

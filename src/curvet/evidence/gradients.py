@@ -11,7 +11,9 @@ from ..robust import median
 from .looked_at import LookedAt
 from .series import MIN_POINTS, finite
 
-BURST = 20.0
+BURST, AT_THE_START = 20.0, 20.0
+"""Factor over its usual value from which a gradient norm bursts, and how much more at the start."""
+
 TINY = 1e-4
 ANEW = 2.0
 """Factor by which a learning rate rises at once when its schedule starts anew."""
@@ -26,7 +28,9 @@ def gradients(run: LookedAt) -> Iterator[Evidence]:
     if len(value) < MIN_POINTS:
         return
     usual, top = float(median(value)), int(value.argmax())
-    if value[top] / BURST > max(usual, 1e-12):
+    # Gradients are large at the start of most runs.
+    burst = BURST if top >= max(2, len(value) // 50) else AT_THE_START * BURST
+    if value[top] / burst > max(usual, 1e-12):
         at = float(step[top])
         found = {"value": float(value[top]), "step": at, "usual": usual}
         yield Evidence("gradient_burst", found, (at,))

@@ -108,7 +108,7 @@ def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -
         free = n if back is None else back + max(1, n // 100)
         top = at + int(excess[at:free].argmax())
         height = float(series.share[top] - base[at])
-        noises = abs(height) / max(float(noise[at]), float(visible[at]) / 100, 1e-300)
+        noises = abs(height) / max(float(noise[at]), float(visible[at]) / 10, 1e-300)
         if noises > LEAST:
             found.append(Jump(at, top, back, float(base[at]), height, noises))
         if len(found) > n // 10:  # this is how the loss always is

@@ -35,7 +35,8 @@ def spikes(run: LookedAt) -> Iterator[Evidence]:
     if len(found) == 1:
         kind = "spike" if ranked[0].back is not None else "spike_at_the_end"
     else:
-        values |= {"count": len(found), "second": named[1], "third": named[-1]}
+        others = sorted(named[1:])
+        values |= {"count": len(found), "second": others[0], "third": others[-1]}
         kind = "spikes" if len(found) > 2 else "two_spikes"
         if (period := _period(series, found)) is not None:
             kind, values["period"] = "periodic_spikes", period
