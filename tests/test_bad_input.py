@@ -72,10 +72,9 @@ def kinds(found: Diagnosis) -> set[str]:
 @pytest.mark.parametrize("level", [0.6931, 2.302585, 0.0, 1e-9, 5e8, -3.0])
 def test_a_constant_loss_has_an_answer_that_says_so(level: float) -> None:
     found = predict_cause([level] * N)
-    assert found.cause is not None
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    assert "flat" in kinds(found)
-    assert found.cause != "bad_data_batch"
+    assert any(kind.startswith("flat") for kind in kinds(found))
+    assert next(iter(found.probabilities)) != "bad_data_batch"
     (fact,) = (fact for fact in found.limits if fact.kind == "hides_in_constant_loss")
     assert fact.text.startswith(f"the loss is the same at all 60 points ({level:.4g})")
 
@@ -151,7 +150,7 @@ def test_an_accuracy_by_name_is_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_accuracy(loss: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     assert accuracy_in(Curve.of("loss", loss)) is None
-    assert predict_cause(loss).cause is not None
+    assert predict_cause(loss).probabilities
 
 
 def test_no_real_training_loss_is_mistaken_for_an_accuracy(root: Path) -> None:

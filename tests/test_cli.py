@@ -140,7 +140,6 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
     assert out.read_text() == "old"
 
 
-@pytest.mark.parametrize("name", ["one.png", "one.svg", "one.pdf"])
 def test_a_prior_changes_the_answers(runs: Path) -> None:
     def healthy(*words: str) -> list[float]:
         lines = curvet("diagnose", runs, "--format", "jsonl", *words).stdout.splitlines()
@@ -169,6 +168,7 @@ def test_more_coverage_lists_more_causes(runs: Path) -> None:
     assert likely("0.5") < likely("0.9") < likely("0.99")
 
 
+@pytest.mark.parametrize("name", ["one.png", "one.svg", "one.pdf"])
 def test_plot_draws_one_run(
     name: str, verdict: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

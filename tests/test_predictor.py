@@ -477,3 +477,10 @@ def test_losses_that_are_tensors_with_gradients_are_refused() -> None:
 def test_values_near_the_largest_number_are_no_trouble() -> None:
     found = predict_cause([1.0, 1e308, -1e308, 1.0, 1.0, 1.0]).probabilities
     assert sum(found.values()) == pytest.approx(1)
+
+
+def test_one_diagnosis_holds_its_run_and_many_do_not(predictor: Predictor) -> None:
+    run = Run("a", "", {"loss": Curve.of("loss", np.geomspace(3, 1, 50))})
+    assert predictor.diagnose(run).run is run
+    assert predictor.diagnose_many([run])[0].run is None
+    assert predictor.diagnose(run) == predictor.diagnose_many([run])[0]

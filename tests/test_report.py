@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from curvet import texts
 from curvet.archive import Row
 from curvet.causes import CAUSES, sign_of, title_of
 from curvet.diagnosis import Check, Diagnosis, Evidence
@@ -59,7 +60,8 @@ DIAGNOSIS = Diagnosis(
             (1200.0,),
             "for",
         ),
-        Evidence("fallen", {"start": 2.3, "end": 0.31}, (300.0, 900.0)),
+        Evidence("still_falling", {"share": 0.25, "every": 90.0}, (300.0, 900.0), "against"),
+        Evidence("fallen", {"start": 2.5, "end": 0.5}),
     ),
     channels=("loss", "val", "grad_norm"),
     n_points=400,
@@ -126,7 +128,8 @@ def test_text_in_full() -> None:
     assert sign_of("lr_too_high") in words
     assert "  Measured in this run (+ speaks for the verdict, - against it)\n" in text
     assert "    + training loss turns NaN at 1200 and stays so\n" in text
-    assert "    * training loss fell from 2.3 to 0.31 (steps 300 to 900)\n" in text
+    assert "    - still falling at the end: 25 % in a tenth of the run (steps 300 to 900)\n" in text
+    assert "    * training loss fell from 2.5 to 0.5\n" in text
     assert (
         "1. Look at the data of step 1200. Outliers, NaN or wrong labels: Exploding gradients; "
         "nothing unusual: Learning rate too high."
@@ -136,22 +139,18 @@ def test_text_in_full() -> None:
 
 def test_text_tells_how_far_to_trust_it() -> None:
     plain = as_text.diagnosis_to_text(DIAGNOSIS)
-    assert "unlike anything" not in plain
     assert "prior" not in plain
     assert "cannot show" not in plain
     odd = replace(
         DIAGNOSIS,
         coverage=0.8,
-        novelty=0.999,
         prior="uniform",
         limits=(Evidence("tiny_gradients", {"usual": 1e-9}),),
     )
     words = " ".join(as_text.diagnosis_to_text(odd).split())
-    assert "unlike anything that the predictor knows: >99 % of the known runs are" in words
     assert "The true cause is, with 80 %, among: " in words
     assert "another prior than the default: uniform" in words
     assert "What this log cannot show * gradient norm is tiny" in words
-    assert "unlike" not in str(replace(odd, novelty=0.98))
 
 
 def test_an_abstention_shows_its_candidates() -> None:
@@ -244,7 +243,7 @@ def test_json_has_the_same_keys_for_every_row() -> None:
 
 
 def test_json_survives_odd_numbers_and_names() -> None:
-    fact = Evidence("fallen", {"start": 1.0, "end": float("nan")}, (float("nan"), float("inf")))
+    fact = Evidence("negative", {"least": -1.0, "step": 3.0}, (float("nan"), float("inf")))
     odd = replace(ROWS[0], run_id="a\nb\udcff", diagnosis=replace(DIAGNOSIS, evidence=(fact,)))
     line = as_json.row_to_jsonl(odd)
     assert line.count("\n") == 1
@@ -326,7 +325,73 @@ def test_picture_of_one_run_shows_everything(tmp_path: Path) -> None:
         assert words in shown
     assert "Learning rate too high, 83 %" in shown
     assert "probability of each cause" in shown
-    assert "2. training loss fell from 2.3 to 0.31 (steps 300 to 900)" in shown
+    assert "still falling at the end: 25 % in a tenth of the run (steps 300 to 900)" in shown
+
+
+def test_the_picture_marks_facts_where_they_lie() -> None:
+    loss = 0.3 + 2 * np.exp(-np.arange(200) / 30)
+    loss[100] += 3
+    spike = {"step": 100.0, "value": 3.4, "level": 0.4, "noises": 9.0, "after": 1.0, "width": 1.0}
+    facts = (
+        Evidence("spike", spike, (100.0,), "for"),
+        Evidence("levels_off", {"level": 0.3, "step": 120.0}, (120.0, 199.0), "against"),
+        Evidence("rate_starts_anew", {"step": 119.0, "before": 0.1, "after": 1.0}, (119.0,)),
+        Evidence("fallen", {"start": 2.3, "end": 0.3}),
+    )
+    run = run_of(loss)
+    figure = replace(DIAGNOSIS, evidence=facts, run=run).plot()
+    panel = figure.axes[0]
+    places = {text.get_text(): text.get_position() for text in panel.texts}
+    assert {"1", "2", "3"} <= set(places)
+    assert "4" not in places  # a fact about the whole run
+    assert places["2"][0] == 159.5
+    assert panel.get_yscale() == "log"  # 0.3 to 3.4
+    listed = {text.get_text(): text.get_fontweight() for text in figure.texts}
+    assert [weight for line, weight in listed.items() if line.startswith("1.  +  spike")] == [
+        "bold"
+    ]
+    assert any(line.startswith("2.  -  ") for line in listed)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+
+def test_numbers_do_not_cover_each_other() -> None:
+    facts = tuple(
+        Evidence("rate_starts_anew", {"step": at, "before": 0.1, "after": 1.0}, (at,))
+        for at in (100.0, 101.0, 102.0, 103.0)
+    )
+    figure = replace(DIAGNOSIS, evidence=facts, run=run_of(np.geomspace(9, 1, 200))).plot()
+    heights = [text.get_position()[1] for text in figure.axes[0].texts if text.get_text() in "1234"]
+    assert len(set(heights)) == 4
+
+
+def test_plot_writes_a_file(tmp_path: Path) -> None:
+    found = replace(DIAGNOSIS, run=run_of(np.geomspace(9, 1, 200)))
+    found.plot(tmp_path / "new" / "one.png")
+    assert (tmp_path / "new" / "one.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(CurvetError, match="must end in one of"):
+        found.plot(tmp_path / "one.txt")
+
+
+def test_plot_needs_the_run() -> None:
+    with pytest.raises(CurvetError, match="7: this diagnosis was made without keeping its curves"):
+        DIAGNOSIS.plot()
+
+
+def test_a_picture_without_letters_for_the_language_is_english(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(as_picture, "_font", lambda: None)
+    found = replace(DIAGNOSIS, evidence=(), run=run_of(np.geomspace(9, 1, 200)))
+    texts.use_language("zh")
+    try:
+        assert as_picture.lacks_font()
+        with pytest.warns(UserWarning, match="the picture is in English: no font"):
+            figure = found.plot()
+        assert texts.language() == "zh"
+    finally:
+        texts.use_language(None)
+    assert figure.axes[0].get_xlabel() == "step, as logged"
+    assert not as_picture.lacks_font()
 
 
 def test_picture_of_several_runs_names_each(tmp_path: Path) -> None:
@@ -367,7 +432,8 @@ def test_picture_of_odd_curves(losses: list[float], tmp_path: Path) -> None:
 def test_picture_of_odd_names(tmp_path: Path) -> None:
     name = "$\\frac{1}$ \x1b[31m\u7248\u672c \udcff" + "long " * 30
     odd = replace(
-        DIAGNOSIS, evidence=(Evidence("fallen", {"start": 2, "end": 1}, (float("nan"), 3.0)),)
+        DIAGNOSIS,
+        evidence=(Evidence("negative", {"least": -1.0, "step": 3.0}, (float("nan"), 3.0)),),
     )
     as_picture.draw([(run_of([2.0, 1.0], name=name), odd)], tmp_path / "one.png")
     as_picture.draw([(run_of([2.0, 1.0], name=name), odd)] * 2, tmp_path / "two.pdf")

@@ -266,7 +266,7 @@ def _answers(runs: list[Run], predictor: Predictor) -> list[Diagnosis | CurvetEr
 
 def _answer(run: Run, predictor: Predictor) -> Diagnosis | CurvetError:
     try:
-        return predictor.diagnose(run)
+        return predictor.diagnose_many([run])[0]
     except CurvetError as error:
         return error
     except Exception as error:

@@ -191,6 +191,8 @@ def diagnose(
     if drawn and plot is not None:
         as_picture.draw(drawn, plot, sum(row.status == "ok" for row in rows))
         click.echo(f"picture: {plot}", err=True)
+        if as_picture.lacks_font():
+            click.echo(f"note: {as_picture.NO_FONT}", err=True)
     ctx.exit(_conclude(rows, parsed, strict))
 
 

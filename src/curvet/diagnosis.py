@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
 from .causes import CAUSES, title_of
+from .errors import CurvetError
 from .remedies import REMEDIES, Remedy
 from .texts import say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .run import Run
 
 MENTIONED = 4
 """So many causes of one outcome of a check are named, of more it is said how many."""
@@ -26,8 +33,8 @@ class Evidence:
     values : mapping of name to float or str
         The numbers of the fact; a string is a key of the ``words`` of the catalogues.
     steps : tuple of float
-        Where it lies, on the run's own step axis: one step, or first and last; none for a fact
-        about the whole run.
+        Where it lies, on the run's own step axis: one step, first and last, or each of several
+        spikes; none for a fact about the whole run.
     speaks : "for", "against" or ""
         Whether it speaks for the cause that the diagnosis names.
     """
@@ -148,6 +155,8 @@ class Diagnosis:
         What the log cannot show, because of how it was sampled, smoothed or filtered.
     checks : tuple of Check
         The experiments that separate the likely causes, the most telling first.
+    run : Run or None
+        What was diagnosed, for `plot`; None in the rows of an archive, which would hold them all.
     """
 
     run_id: str
@@ -165,6 +174,7 @@ class Diagnosis:
     prior: str = "default"
     limits: tuple[Evidence, ...] = ()
     checks: tuple[Check, ...] = ()
+    run: Run | None = field(default=None, repr=False, compare=False)
 
     @property
     def probability(self) -> float | None:
@@ -206,6 +216,34 @@ class Diagnosis:
             plain["checks"] = [check.to_dict() for check in self.checks]
             plain["remedies"] = [remedy.to_dict() for remedy in self.remedies]
         return plain
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw the curves with what was measured on them, the verdict and the probabilities.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write the picture: .png, .pdf or .svg; its folder is made.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Shows itself in a notebook. Its words are English where no font for those of the
+            chosen language is installed, which a warning says.
+
+        Raises
+        ------
+        CurvetError
+            The diagnosis does not hold its run, or an ending that is no picture's.
+        """
+        from .report.as_picture import draw_one
+
+        if self.run is None:
+            raise CurvetError(
+                f"{self.run_id}: this diagnosis was made without keeping its curves (of many runs "
+                "at once); use predict_cause or Predictor.diagnose for a run that is to be drawn"
+            )
+        return draw_one(self.run, self, path)
 
     def __str__(self) -> str:
         from .report.as_text import diagnosis_to_text

@@ -16,7 +16,7 @@ from .classifiers import Inputs, predict_raw
 from .coerce import to_run
 from .diagnosis import Diagnosis
 from .errors import CurveError
-from .evidence import measure
+from .evidence import measure, weigh
 from .features import extract_features
 from .limits import limits_of
 from .lookalikes import choose_checks
@@ -93,8 +93,8 @@ class Predictor:
         return cls(loaded, shares, prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
-        """Diagnose one run; see `diagnose_many`."""
-        return self.diagnose_many([run])[0]
+        """Diagnose one run and keep it for `Diagnosis.plot`; see `diagnose_many`."""
+        return replace(self.diagnose_many([run])[0], run=run)
 
     def diagnose_many(self, runs: Sequence[Run]) -> list[Diagnosis]:
         """Diagnose runs; a run's answer does not depend on its neighbours.
@@ -234,7 +234,8 @@ def _doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
 def _settled(measured: Diagnosis, verdict: Verdict) -> Diagnosis:
     """Give a diagnosis its verdict, and what follows from that."""
     checks = choose_checks(verdict.likely, measured.evidence, measured.channels)
-    return replace(measured, **verdict._asdict(), checks=checks)
+    evidence = weigh(measured.evidence, verdict.cause)
+    return replace(measured, **verdict._asdict(), evidence=evidence, checks=checks)
 
 
 def predict_cause(

@@ -6,9 +6,13 @@ of its own for each series.
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +22,9 @@ from numpy.typing import NDArray
 from ..causes import title_of
 from ..errors import CurvetError
 from ..roles import assign
-from .as_text import clean, fact_to_text, percent, verdict
+from ..texts import LANGUAGES, language, say, use_language
+from .as_text import MARKS, clean, fact_to_text, percent, verdict
+from .marks import mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,20 +43,34 @@ N_BARS = 8
 HUGE = 1e100
 N_MARKS = 25
 NAME_LENGTH = 34
+POSITIVE = 0.95
+"""Share of values above 0 from which a loss may be drawn on a log axis."""
+
+FONTS = (
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "SimHei",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Noto Sans SC",
+)
+"""Fonts with Chinese letters, any of which will do."""
+
+NO_FONT = (
+    "the picture is in English: no font with Chinese letters is installed; "
+    f"any of these will do: {', '.join(FONTS)}"
+)
 
 _STYLES: dict[str, dict[str, Any]] = {
-    "loss": {"color": "#0072B2", "linestyle": "-", "linewidth": 1.3, "label": "training loss"},
-    "val": {"color": "#D55E00", "linestyle": "--", "linewidth": 1.3, "label": "validation loss"},
-    "grad_norm": {"color": "#AAAAAA", "linestyle": "-", "linewidth": 0.5, "label": "gradient norm"},
+    "loss": {"color": "#0072B2", "linestyle": "-", "linewidth": 1.3},
+    "val": {"color": "#D55E00", "linestyle": "--", "linewidth": 1.3},
+    "grad_norm": {"color": "#AAAAAA", "linestyle": "-", "linewidth": 0.5},
 }
-_EVIDENCE: dict[str, Any] = {"color": "black", "linestyle": "-.", "linewidth": 0.7, "alpha": 0.7}
-_NUMBER: dict[str, Any] = {
-    "fontsize": 7,
-    "horizontalalignment": "center",
-    "bbox": {"boxstyle": "round,pad=0.2", "facecolor": "white", "linewidth": 0.5},
-}
-_LEGEND = (*(style["label"] for style in _STYLES.values()), "NaN or inf", "measured step")
-_FAULTY, _OTHER = "#D55E00", "#BBBBBB"
+_NAMED: dict[str, Any] = {"facecolor": "#D55E00", "hatch": "///"}
+_OTHER: dict[str, Any] = {"facecolor": "#BBBBBB"}
 
 
 def draw(pairs: Sequence[Pair], path: Path, n_runs: int | None = None) -> None:
@@ -74,12 +94,54 @@ def draw(pairs: Sequence[Pair], path: Path, n_runs: int | None = None) -> None:
     if not pairs:
         raise CurvetError(f"{path}: there is no diagnosed run to draw")
     total = max(len(pairs), n_runs or 0)
-    # Names may hold letters that the font lacks: boxes are better than a warning for each.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with _words():
         figure = _single(*pairs[0]) if total == 1 else _grid(pairs[:MAX_PANELS], total)
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
+        figure.savefig(path, dpi=110)
+
+
+def draw_one(run: Run, diagnosis: Diagnosis, path: str | PathLike[str] | None = None) -> Figure:
+    """Draw one run; see `Diagnosis.plot`."""
+    if path is not None:
+        check_suffix(Path(path))
+        draw([(run, diagnosis)], Path(path))
+    if lacks_font():
+        warnings.warn(NO_FONT, stacklevel=3)
+    with _words():
+        return _single(run, diagnosis)
+
+
+def lacks_font() -> bool:
+    """Tell whether no installed font has the letters of the chosen language."""
+    return language() == "zh" and _font() is None
+
+
+@contextmanager
+def _words() -> Iterator[None]:
+    """Draw in the chosen language, or in English where its letters are missing."""
+    import matplotlib as mpl
+
+    chosen, font = language(), _font() if language() == "zh" else None
+    with mpl.rc_context(), warnings.catch_warnings():
+        # Names may hold letters that the font lacks: boxes are better than a warning for each.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        if font is not None:
+            mpl.rcParams["font.sans-serif"] = [font, *mpl.rcParams["font.sans-serif"]]
+            mpl.rcParams["axes.unicode_minus"] = False
+        elif chosen != LANGUAGES[0]:
+            use_language(LANGUAGES[0])
+        try:
+            yield
+        finally:
+            use_language(chosen)
+
+
+@cache
+def _font() -> str | None:
+    from matplotlib import font_manager
+
+    known = {entry.name for entry in font_manager.fontManager.ttflist}
+    return next((name for name in FONTS if name in known), None)
 
 
 def check_suffix(path: Path) -> None:
@@ -109,17 +171,16 @@ def _grid(pairs: Sequence[Pair], total: int) -> Figure:
         handles |= _curves(panel, run, diagnosis)
         _title(panel, _shorten(run.id), _headline(diagnosis), fontsize=8)
         panel.tick_params(which="both", labelsize=6)
-    labels = [label for label in _LEGEND if label in handles]
     figure.legend(
-        [handles[label] for label in labels],
-        labels,
+        list(handles.values()),
+        list(handles),
         loc="lower center",
-        ncols=len(labels),
+        ncols=len(handles),
         fontsize=8,
         frameon=False,
     )
     if total > len(pairs):
-        note = f"{len(pairs)} of {total} runs"
+        note = say("picture.some_runs", shown=len(pairs), total=total)
         figure.text(0.99, 0.1 / height, note, ha="right", va="bottom", fontsize=8)
     figure.subplots_adjust(
         left=0.5 / width,
@@ -133,32 +194,45 @@ def _grid(pairs: Sequence[Pair], total: int) -> Figure:
 
 
 def _single(run: Run, diagnosis: Diagnosis) -> Figure:
-    from matplotlib.figure import Figure
-
-    facts = [
-        _shorten(f"{number}. {fact_to_text(fact)}", 150)
-        for number, fact in enumerate(diagnosis.evidence, start=1)
-    ]
-    height = 4.8 + 0.2 * len(facts)
-    figure = Figure(figsize=(12, height))
+    facts = diagnosis.evidence
+    height = 5.0 + 0.2 * len(facts)
+    figure = _shown(figsize=(12, height))
     panel, bars = figure.subplots(1, 2, gridspec_kw={"width_ratios": [2.4, 1]})
     handles = _curves(panel, run, diagnosis, numbered=True)
-    labels = [label for label in _LEGEND if label in handles]
-    panel.legend([handles[label] for label in labels], labels, fontsize=8, framealpha=0.8)
-    panel.set_xlabel("step, as logged")
-    panel.set_ylabel("loss")
+    panel.legend(handles.values(), handles.keys(), fontsize=8, framealpha=0.9, loc="best")
+    panel.set_xlabel(say("picture.step"))
+    panel.set_ylabel(say("picture.value"))
     panel.tick_params(which="both", labelsize=8)
     _title(panel, _shorten(run.id, 70), _headline(diagnosis), fontsize=11)
     _probabilities(bars, diagnosis)
-    figure.text(0.06, 0.12 / height, "\n".join(facts), va="bottom", fontsize=8, parse_math=False)
+    lines = [f"{n}.  {MARKS[fact.speaks]}  {fact_to_text(fact)}" for n, fact in enumerate(facts, 1)]
+    weights = ["bold" if fact.speaks == "for" else "normal" for fact in facts]
+    if facts and diagnosis.cause is not None:
+        lines, weights = [say("picture.facts"), *lines], ["normal", *weights]
+    for row, (line, weight) in enumerate(zip(reversed(lines), reversed(weights), strict=True)):
+        y = (0.12 + 0.2 * row) / height
+        figure.text(0.06, y, _shorten(line, 170), fontsize=8, fontweight=weight, parse_math=False)
     figure.subplots_adjust(
         left=0.06,
         right=0.93,
-        bottom=(0.7 + 0.2 * len(facts)) / height,
+        bottom=(0.65 + 0.2 * len(lines)) / height,
         top=1 - 0.75 / height,
         wspace=0.62,
     )
     return figure
+
+
+def _shown(**options: Any) -> Figure:
+    """Make a figure that shows itself in a notebook, whatever pyplot is set to."""
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            stream = io.BytesIO()
+            self.savefig(stream, format="png", dpi=100)
+            return stream.getvalue()
+
+    return Shown(**options)
 
 
 def _probabilities(axes: Axes, diagnosis: Diagnosis) -> None:
@@ -169,17 +243,18 @@ def _probabilities(axes: Axes, diagnosis: Diagnosis) -> None:
     bars = axes.barh(
         [title_of(key) for key, _ in ranked],
         [probability for _, probability in ranked],
-        color=[_FAULTY if key == diagnosis.cause else _OTHER for key, _ in ranked],
         edgecolor="black",
         linewidth=0.6,
     )
+    for bar, (key, _) in zip(bars, ranked, strict=True):
+        bar.set(**(_NAMED if key == diagnosis.cause else _OTHER))
     axes.bar_label(bars, [percent(probability) for _, probability in ranked], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.15)
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("probability of each cause", fontsize=9)
+    axes.set_title(say("picture.probabilities"), fontsize=9)
 
 
 def _curves(
@@ -196,26 +271,20 @@ def _curves(
         axes.set_zorder(twin.get_zorder() + 1)  # the losses stay in front
         axes.patch.set_visible(False)
     losses = [curve for curve in (channels.loss, channels.val) if curve is not None]
-    handles |= _line(axes, channels.loss, "loss")
+    handles = _line(axes, channels.loss, "loss") | handles
     if channels.val is not None:
         handles |= _line(axes, channels.val, "val")
     _scale(axes, losses)
+    axes.margins(y=0.1 if numbered else 0.05)  # room for the numbers of what lies at the top
     for role, curve in zip(("loss", "val"), losses, strict=False):
         handles |= _nonfinite(axes, curve, role)
-    for number, fact in enumerate(diagnosis.evidence, start=1):
-        for step in fact.steps[:1] + fact.steps[1:][-1:]:  # one step, or first and last
-            if not math.isfinite(step):
-                continue
-            handles["measured step"] = axes.axvline(step, **_EVIDENCE)
-            if numbered:
-                axes.text(step, 0.02, str(number), transform=axes.get_xaxis_transform(), **_NUMBER)
-    return handles
+    return handles | mark(axes, channels, diagnosis.evidence, numbered=numbered)
 
 
 def _line(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
     step, value = _thin(curve)
     style = _STYLES[role] | ({"marker": "o", "markersize": 3} if len(value) < 3 else {})
-    return {style["label"]: axes.plot(step, value, **style)[0]}
+    return {say(f"picture.{role}"): axes.plot(step, value, **style)[0]}
 
 
 def _nonfinite(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
@@ -233,15 +302,20 @@ def _nonfinite(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
         linestyle="none",
         color=_STYLES[role]["color"],
     )
-    return {"NaN or inf": marks[0]}
+    return {say("picture.nonfinite"): marks[0]}
 
 
 def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Take a log axis where the values are positive and span more than a factor of ten."""
+    """Take a log axis where nearly all values are positive and span more than a factor of ten."""
     from matplotlib.ticker import LogLocator
 
+    axes.ticklabel_format(useOffset=False)  # 17062, not 2 beside a +1.706e4
     values = np.concatenate([_thin(curve)[1] for curve in curves])
-    if not len(values) or values.min() < 1 / HUGE or values.max() <= 10 * values.min():
+    positive = values[values > 1 / HUGE]
+    if not len(values) or values.min() < 0 or len(positive) < POSITIVE * len(values):
+        return
+    values = positive
+    if values.max() <= 10 * values.min():
         return
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")

@@ -27,9 +27,10 @@ BAR_WIDTH = 30
 N_BARS = 5
 N_SOURCES = 2  # of a remedy; `curvet causes KEY` has all of them
 NAME_WIDTH = 24  # the longest run name that a narrow table keeps in one line
+MARKS = {"for": "+", "against": "-", "": "*"}
+"""How a fact speaks for the cause that was named; an asterisk for neither."""
+
 MENTIONED = 0.05  # less probable causes are no candidates worth a look
-STRANGE = 0.99  # from here on a run is unlike anything that the predictor knows
-_MARKS = {"for": "+", "against": "-", "": "*"}
 
 _ESCAPE = re.compile(
     r"""
@@ -247,9 +248,6 @@ def _bars(diagnosis: Diagnosis) -> list[str]:
 
 def _caveats(diagnosis: Diagnosis) -> Iterator[str]:
     """Say how far the probabilities are to be trusted."""
-    novelty = diagnosis.novelty or 0.0
-    if diagnosis.cause is not None and novelty > STRANGE:
-        yield say("report.novelty", share=percent(novelty))
     if diagnosis.likely:
         causes = _joined(map(title_of, diagnosis.likely))
         yield say("report.likely", coverage=percent(diagnosis.coverage), causes=causes)
@@ -273,7 +271,7 @@ def _section(name: str, lines: Iterable[str]) -> list[str]:
 
 def _facts(facts: Iterable[Evidence]) -> Iterator[str]:
     for fact in facts:
-        yield from _wrap(fact_to_text(fact), f"    {_MARKS[fact.speaks]} ")
+        yield from _wrap(fact_to_text(fact), f"    {MARKS[fact.speaks]} ")
 
 
 def _numbered(items: Iterable[str]) -> Iterator[str]:

@@ -76,8 +76,8 @@ def say(key: str, /, **values: Any) -> str:
 
     Examples
     --------
-    >>> say("evidence.still_falling", share=0.254)
-    'still falling: 25 % of the whole drop came in the last half'
+    >>> say("evidence.noisy", share=0.254)
+    'noise from point to point is 25 % of all that was learnt'
     """
     return str(_FORMATTER.vformat(catalogue(language())[key], (), values))
 
@@ -144,7 +144,9 @@ class _Numbers(Formatter):
         if format_spec == "step":
             return as_step(value)
         if format_spec == "share":
-            return say("report.percent", number=f"{100 * value:.0f}")
+            # Few per cent, and fewer, keep two digits.
+            digits = f"{100 * value:.2g}" if abs(value) < 0.1 else f"{100 * value:.0f}"
+            return say("report.percent", number=digits)
         return str(super().format_field(value, format_spec))
 
 
