@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import evidence_truth
 import uncertainty
 from ablations.render import as_markdown
 from curvet.bundle import load_bundle
@@ -19,6 +20,7 @@ from curvet.evaluate import evaluate
 
 ROOT = Path(__file__).parents[1]
 VIEWS_PER_CAUSE = ("all channels", "no validation")
+EVIDENCE = ROOT / "docs" / "evidence.json"
 UNCERTAINTY = ROOT / "docs" / "uncertainty.json"
 FIRST_ELEVEN = tuple(CAUSES)[:11]
 """The causes of the first release, of which figures are given apart."""
@@ -154,6 +156,8 @@ def page(field: Path | None) -> Iterator[str]:
         yield from early(name, evaluated["early"][name])
     if UNCERTAINTY.is_file():
         yield from uncertainty.as_markdown(json.loads(UNCERTAINTY.read_text(encoding="utf-8")))
+    if EVIDENCE.is_file():
+        yield from evidence_truth.as_markdown(json.loads(EVIDENCE.read_text(encoding="utf-8")))
     ablation = ROOT / "docs" / "ablation.json"
     if ablation.is_file():
         yield "## What it rests on\n"

@@ -234,8 +234,13 @@ def read_round(
 ) -> Iterator[Example]:
     """Label and log the first runs of one round; see `read_corpus`."""
     rng = np.random.default_rng((read_manifest(folder)["seed"], number, 1))
-    for training, twin in islice(label(_read_shard(_shard_path(folder, number))), n_runs):
+    for training, twin in islice(read_trainings(folder, number), n_runs):
         yield from _log(training, twin, rng) if styled else [_plain(training)]
+
+
+def read_trainings(folder: Path, number: int) -> Iterator[tuple[Training, Trace]]:
+    """Yield the labelled trainings of one round at every step, each with its healthy twin."""
+    yield from label(_read_shard(_shard_path(folder, number)))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
