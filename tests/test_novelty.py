@@ -9,7 +9,7 @@ import pytest
 
 from curvet.features import FEATURES, channel_of
 from curvet.novelty import NEAREST, fit_novelty
-from curvet.predictor import Predictor, make_inputs, predict_cause
+from curvet.predictor import UNLIKE, Predictor, make_inputs, predict_cause
 from curvet.roles import Channels
 from curvet.run import Curve
 from curvet.standardise import standardise_many
@@ -73,7 +73,7 @@ ODD = {
 def test_the_shipped_predictor_knows_no_such_training(name: str) -> None:
     found = predict_cause(ODD[name])
     assert found.novelty is not None
-    assert found.novelty > 0.97
+    assert found.novelty > UNLIKE
     assert found.cause is None
     assert found.reason.startswith("unlike anything")
     assert found.probabilities
@@ -86,4 +86,4 @@ def test_the_shipped_predictor_knows_plain_trainings() -> None:
         for loss in (0.2 + 2 * np.exp(-5 * T[::k]) for k in (1, 2, 5, 10))
     ]
     table = make_inputs(standardise_many(runs)).table
-    assert (Predictor.load().bundle.novelty.rank(table) < 0.97).all()
+    assert (Predictor.load().bundle.novelty.rank(table) < UNLIKE).all()

@@ -215,7 +215,7 @@ class Predictor:
         return replace(measured, reason=_no_answer(channels), limits=limits_of(run, channels))
 
 
-UNLIKE = 0.97
+UNLIKE = 0.99
 """Share of known runs that are nearer from which a run is unlike all that is known."""
 
 LONGEST = 1 / 3
