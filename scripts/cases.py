@@ -78,6 +78,8 @@ def _outcome(row: Mapping[str, str], diagnosis: Diagnosis) -> str:
     known = row["cause_label"]
     if diagnosis.cause == known:
         return "right"
+    if diagnosis.cause is None:
+        return "open, among the likely" if known in diagnosis.likely else "open"
     return "wrong, but among the likely" if known in diagnosis.likely else "wrong"
 
 
