@@ -300,7 +300,7 @@ def test_the_nets_are_asked_as_by_torch(name: str, classifiers: dict[str, Classi
 
 
 def test_scores_are_interpolated_between_knots() -> None:
-    from curvet.classifiers.mlp import _to_scores
+    from curvet.classifiers.ranks import to_scores
 
     rng = np.random.default_rng(0)
     knots = np.sort(rng.standard_normal((5, 64)).astype(np.float32), axis=1)
@@ -309,7 +309,7 @@ def test_scores_are_interpolated_between_knots() -> None:
     knots[4], scores[4] = np.inf, 0.0  # a feature without knots
     x = rng.standard_normal((90, 5)).astype(np.float32)
     x[:64, 0], x[0], x[1, 2] = knots[0], 9.0, np.nan
-    for row, found in zip(x, _to_scores(x, knots, scores), strict=True):
+    for row, found in zip(x, to_scores(x, knots, scores), strict=True):
         for column in range(5):
             n = int(np.isfinite(knots[column]).sum())
             expected = (

@@ -120,12 +120,12 @@ def _in_words(address: str) -> Iterator[None]:
 _FINDINGS = (
     ("no api key|api_key not configured", "no API key", "run wandb login, or set WANDB_API_KEY"),
     (
-        "api key|permission|unauthor|forbidden|not logged in|40[13]",
+        r"api key|permission|unauthor|forbidden|not logged in|\b40[13]\b",
         "no permission",
         "run wandb login with an account that may see the project",
     ),
     (
-        "could not find|not found|404",
+        r"could not find|not found|\b404\b",
         "no such project or run",
         "check entity and project: they are in the address of its page",
     ),
