@@ -114,6 +114,7 @@ def test_a_prefix_is_diagnosed_as_far_as_the_run_had_come() -> None:
         Run("a", "", {"l": Curve.of("loss", loss[:100]), "v": Curve.of("val_loss", loss[::9][:12])})
     )
     assert predictor.diagnose(_prefix(run, 0.5)).probabilities == half.probabilities
+    assert half.channels == whole[0].channels == ("loss", "val")
 
 
 def test_the_field_trial_is_read_in_two_styles() -> None:

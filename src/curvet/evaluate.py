@@ -321,8 +321,8 @@ def score_prefixes(
 def _prefix(run: Run, share: float) -> Run:
     """Keep the first points of every curve, as far as the run had come; at least one of each."""
     curves = {
-        tag: Curve(tag, c.step[:n], c.value[:n])
-        for tag, c in run.curves.items()
+        name: Curve(c.tag, c.step[:n], c.value[:n])
+        for name, c in run.curves.items()
         for n in [max(1, round(share * len(c)))]
     }
     return replace(run, curves=curves)
