@@ -32,8 +32,10 @@ from curvet.archive import diagnose_paths, under_own_prior
 from curvet.bundle import default_path
 from curvet.errors import ScoreError, SelectionError
 from curvet.predictor import Predictor
+from curvet.prior import estimate_prior
 from curvet.score.engine import open_engine
 from curvet.score.job import Options, run_tasks, score
+from curvet.score.settle import prior_of
 from curvet.score.work import Setting, Task, score_batch, write_place
 from curvet.texts import language
 
@@ -251,6 +253,21 @@ def test_another_prior_or_coverage_is_written_without_reading_a_log(
         assert not score([archive], out, Options(workers=1, prior=prior, coverage=coverage)).written
     score([archive], out, ONE)
     assert out.read_bytes() == usual
+
+
+@pytest.mark.parametrize("asked", [1, 3, 7, 100])
+def test_the_prior_of_a_large_archive_rests_on_an_even_share(
+    asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curvet.score.settle.ASKED", asked)
+    predictor = Predictor.load()
+    causes = predictor.bundle.causes
+    p = np.random.default_rng(0).dirichlet(np.ones(len(causes)), 20)
+    records = [{f"p_{key}": value for key, value in zip(causes, row, strict=True)} for row in p]
+    parts = [records[:5], records[5:6], records[6:13], [], records[13:]]
+    every = max(1, 20 // asked)
+    expected = estimate_prior(p[::every], predictor.trained_prior)
+    np.testing.assert_allclose(prior_of(parts, predictor, 20), expected)
 
 
 def test_a_table_that_was_deleted_is_written_again(archive: Path, tmp_path: Path) -> None:

@@ -30,10 +30,12 @@ def prior_of(parts: Iterable[Sequence[Record]], predictor: Predictor, n_records:
     n_records : int
         How many there are in all.
     """
-    every = max(1, n_records // ASKED)
-    records = (record for part in parts for record in part)
-    some = [record for number, record in enumerate(records) if number % every == 0]
-    return estimate_prior(_answers(some, predictor)[1], predictor.trained_prior)
+    every, first = max(1, n_records // ASKED), 0
+    answers = [np.empty((0, len(predictor.bundle.causes)))]
+    for part in parts:  # of which nothing else is held
+        answers.append(_answers(part[first::every], predictor)[1])
+        first = (first - len(part)) % every
+    return estimate_prior(np.concatenate(answers), predictor.trained_prior)
 
 
 def settle(records: Sequence[Record], predictor: Predictor, prior: Array | None) -> list[Record]:
