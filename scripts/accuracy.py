@@ -97,7 +97,12 @@ def two_causes(pairs: Mapping[str, Any] | None) -> Iterator[str]:
         "itself and makes the harm of the other one worse: both are ranked before all others in "
         f"{pairs['both_first']:.1%} ({low:.1%} to {high:.1%}), both among the first three in "
         f"{pairs['both_in_three']:.1%}, both in the likely set in {pairs['both_likely']:.1%}; the "
-        f"verdict is one of them in {pairs['names_one']:.1%}.\n"
+        f"verdict is one of them in {pairs['names_one']:.1%}. The second cause adds little to the "
+        "difficulty: if each was found as often as in runs of the same base that have it alone, "
+        f"both would be in {pairs['alone_first']:.1%}; of the {pairs['easy']} logs both of whose "
+        f"causes are always found alone, both are first in {pairs['both_first_of_easy']:.1%}. "
+        "Tried and of no use: to count such runs four times as much in training, and a net with one "
+        "yes or no for each cause.\n"
     )
 
 

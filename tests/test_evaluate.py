@@ -77,22 +77,28 @@ def made_up_pairs(y: list[int], also: list[int], base: list[str]) -> Labelled:
 
 
 def test_both_causes_have_to_be_first() -> None:
-    p = np.zeros((4, len(KEYS)))
+    p = np.zeros((7, len(KEYS)))
     p[:, 5] = 0.2
     p[0, [1, 2]] = 0.5, 0.3  # both first
     p[1, [2, 1]] = 0.5, 0.3  # the other way round: both first, too
     p[2, [1, 2]] = 0.7, 0.1  # the second one is third
     p[3, [7, 8]] = 0.4, 0.3  # neither
-    labelled = made_up_pairs([1, 1, 1, 1], [2, 2, 2, 2], ["a", "a", "b", "c"])
+    p[4, 1], p[5, 2], p[6, 3] = 0.9, 0.9, 0.9  # with one cause: found, found, not found
+    bases = ["a", "a", "b", "c", "a", "a", "a"]
+    labelled = made_up_pairs([1, 1, 1, 1, 1, 2, 2], [2, 2, 2, 2, -1, -1, -1], bases)
     found = score_pairs(p, p >= 0.3, labelled)
     assert found["runs"] == 4
     assert found["both_first"] == 0.5
     assert found["both_in_three"] == 0.75
     assert found["both_likely"] == 0.5
     assert found["names_one"] == 0.75
-    low, high = found["interval"]  # type: ignore[misc]
-    assert low == 0.0
-    assert high == 1.0
+    assert found["interval"] == [0.0, 1.0]
+    # Alone on base "a", cause 1 is always found, cause 2 in half; on the others nobody knows.
+    assert found["alone_first"] == (0.5 + 0.5 + 0 + 0) / 4
+    assert found["easy"] == 0
+    sure = made_up_pairs([1, 1, 1, 1, 1, 2, 3], [2, 2, 2, 2, -1, -1, -1], bases)
+    again = score_pairs(p, p >= 0.3, sure)
+    assert (again["easy"], again["both_first_of_easy"], again["alone_first"]) == (2, 1.0, 0.5)
 
 
 def test_a_prefix_is_diagnosed_as_far_as_the_run_had_come() -> None:

@@ -238,9 +238,7 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
     )
 
 
-def score_pairs(
-    p: Array, likely: NDArray[np.bool_], labelled: Labelled
-) -> dict[str, float | int | list[float]]:
+def score_pairs(p: Array, likely: NDArray[np.bool_], labelled: Labelled) -> dict[str, Any]:
     """Tell how often both causes of runs with two are found.
 
     Parameters
@@ -248,32 +246,48 @@ def score_pairs(
     p, likely : arrays of shape (run, cause)
         Probabilities and conformal sets.
     labelled : Labelled
-        Runs with two causes.
+        Runs with one cause and with two.
 
     Returns
     -------
     dict
-        runs; both_first: both are ranked before all others, with its 95 % bootstrap interval over
-        bases; one_first; both_in_three; both_likely; names_one: the verdict is one of them.
+        runs: those with two; both_first: both are ranked before all others, with its 95 %
+        bootstrap interval over bases; both_in_three; both_likely; names_one: the verdict is one
+        of them. And by their runs of the same base with one of the causes: alone_first, how often
+        both would be found if each was found as often as it is alone; easy, runs both of whose
+        causes are always found when alone, and both_first_of_easy.
     """
     rank = (-p).argsort(1).argsort(1)
-    rows = np.arange(len(p))
-    worse = np.maximum(rank[rows, labelled.y], rank[rows, labelled.also])
-    better = np.minimum(rank[rows, labelled.y], rank[rows, labelled.also])
+    two = np.flatnonzero(labelled.both)
+    y, also, base = labelled.y[two], labelled.also[two], labelled.base[two]
+    worse = np.maximum(rank[two, y], rank[two, also])
     both = worse < 2
-    _, member = np.unique(labelled.base, return_inverse=True)
+    _, member = np.unique(base, return_inverse=True)
     rng, shares, n_bases = np.random.default_rng(0), [], int(member.max(initial=0)) + 1
     for _ in range(400):
         times = np.bincount(rng.integers(0, n_bases, n_bases), minlength=n_bases)[member]
         shares.append(float((both * times).sum() / max(times.sum(), 1)))
-    inside = likely[rows, labelled.y] & likely[rows, labelled.also]
+    found: dict[tuple[str, int], list[bool]] = {}
+    for i in np.flatnonzero(~labelled.both):
+        key = (str(labelled.base[i]), int(labelled.y[i]))
+        found.setdefault(key, []).append(bool(rank[i, labelled.y[i]] == 0))
+    alone = np.array(
+        [
+            [float(np.mean(found.get((str(b), int(k)), [False]))) for k in causes]
+            for b, causes in zip(base, zip(y, also, strict=True), strict=True)
+        ]
+    )
+    easy = (alone == 1).all(1)
     return {
-        "runs": len(p),
+        "runs": len(two),
         "both_first": float(both.mean()),
         "interval": [float(np.quantile(shares, q)) for q in (0.025, 0.975)],
-        "names_one": float((better == 0).mean()),
+        "names_one": float((np.minimum(rank[two, y], rank[two, also]) == 0).mean()),
         "both_in_three": float((worse < 3).mean()),
-        "both_likely": float(inside.mean()),
+        "both_likely": float((likely[two, y] & likely[two, also]).mean()),
+        "alone_first": float(alone.prod(1).mean()),
+        "easy": int(easy.sum()),
+        "both_first_of_easy": float(both[easy].mean()) if easy.any() else 0.0,
     }
 
 

@@ -246,7 +246,7 @@ def _scores(
     def probabilities_of(inputs: Inputs) -> NDArray[np.float64]:
         return calibration.combine(predict_raw(classifiers, inputs, list(CAUSES)))
 
-    one, two = test.part(~test.both), test.part(test.both)
+    one = test.part(~test.both)
     views = score_views(
         probabilities_of,
         calibration,
@@ -257,7 +257,7 @@ def _scores(
         list(CAUSES),
         one.base,
     )
-    if not len(two.y):
+    if not test.both.any():
         return {"scores": views}
-    p = probabilities_of(two.inputs)
-    return {"scores": views, "pairs": score_pairs(p, calibration.likely(p), two)}
+    p = probabilities_of(test.inputs)
+    return {"scores": views, "pairs": score_pairs(p, calibration.likely(p), test)}
