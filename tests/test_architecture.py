@@ -44,6 +44,7 @@ ORDER = [
     "archive",
     "report",
     "score",
+    "page",
     "terminal",
     "cli",
     "__main__",

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CurvetError
 from ..roles import assign
 from .as_text import clean, fact_to_text, percent, title_of, verdict
+from .thin import HUGE, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,6 @@ SUFFIXES = (".png", ".pdf", ".svg")
 N_COLUMNS = 4
 N_DRAWN = 2000  # bins of a long curve; a panel has fewer pixels than that
 N_BARS = 8
-HUGE = 1e100
 N_MARKS = 25
 NAME_LENGTH = 34
 
@@ -212,7 +211,7 @@ def _curves(
 
 
 def _line(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
-    step, value = _thin(curve)
+    step, value = thin(curve, N_DRAWN)
     style = _STYLES[role] | ({"marker": "o", "markersize": 3} if len(value) < 3 else {})
     return {style["label"]: axes.plot(step, value, **style)[0]}
 
@@ -239,7 +238,7 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
     """Take a log axis where the values are positive and span more than a factor of ten."""
     from matplotlib.ticker import LogLocator
 
-    values = np.concatenate([_thin(curve)[1] for curve in curves])
+    values = np.concatenate([thin(curve, N_DRAWN)[1] for curve in curves])
     if not len(values) or values.min() < 1 / HUGE or values.max() <= 10 * values.min():
         return
     axes.set_yscale("log")
@@ -249,25 +248,6 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.yaxis.set_minor_formatter("{x:g}")
     else:
         axes.yaxis.set_minor_formatter("")
-
-
-def _thin(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Keep lowest and highest value of each bin of a long curve, so that no spike is lost.
-
-    Returns
-    -------
-    step, value : arrays of shape (m,), m at most about 2 * N_DRAWN
-        Non-finite values are left out; what no axis can hold is drawn at +-1e100.
-    """
-    finite = np.isfinite(curve.value) & np.isfinite(curve.step)
-    step, value = curve.step[finite], curve.value[finite].clip(-HUGE, HUGE)
-    if len(value) <= 2 * N_DRAWN:
-        return step, value
-    kept: list[int] = []
-    for members in np.array_split(np.arange(len(value)), N_DRAWN):
-        lowest, highest = members[value[members].argmin()], members[value[members].argmax()]
-        kept += sorted({int(lowest), int(highest)})
-    return step[kept], value[kept]
 
 
 def _headline(diagnosis: Diagnosis) -> str:
