@@ -47,6 +47,7 @@ ORDER = [
     "archive",
     "report",
     "score",
+    "page",
     "terminal",
     "cli",
     "__main__",

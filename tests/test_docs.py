@@ -15,11 +15,19 @@ from curvet.cli import main
 from curvet.readers import READERS, SERVERS
 from curvet.report.columns import columns
 
-PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/scores.md"]
+PAGES = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/report.md",
+    "docs/scores.md",
+]
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
+REPORT = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
 
 
 def table(name: str, page: str = README) -> list[str]:
@@ -30,7 +38,7 @@ def table(name: str, page: str = README) -> list[str]:
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES, re.MULTILINE)
+    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT, re.MULTILINE)
     epilogs = [command.epilog or "" for command in [main, *main.commands.values()]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
     return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]

@@ -99,6 +99,7 @@ _coverage = click.option(
         "curvet diagnose runs/                 every run below a folder",
         "curvet diagnose runs/7/events.out.*   one run, in full",
         "curvet score runs/ --out scores.parquet   a table of all runs, resumable",
+        "curvet report scores.parquet --out report.html   a page of that table",
         "curvet causes                         what can be found",
     ),
 )
@@ -296,6 +297,46 @@ def score(
     if strict and summary.errors:
         complain(f"{sum(summary.errors.values())} could not be diagnosed, and --strict was given")
         ctx.exit(EXIT_INPUT)
+
+
+@main.command(
+    epilog=_examples(
+        "curvet report scores.parquet --out report.html",
+        "curvet report scores.parquet --out report.html --title 'Vision, spring' --open",
+        "curvet report scores.csv --out all.html --curves 0",
+    )
+)
+@click.argument("scores", type=_PATH)
+@click.option("--out", type=_PATH, required=True, metavar="FILE", help="Page to write: .html.")
+@click.option(
+    "--curves",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Draw at most N runs, in turn the surest of each verdict; 0 reads no log.",
+)
+@click.option("--title", metavar="TEXT", help="Of the page.  [default: the name of the table]")
+@click.option("--open", "opened", is_flag=True, help="Show the page in the browser.")
+def report(scores: Path, out: Path, curves: int, title: str | None, opened: bool) -> None:
+    """Make one HTML page of a table of scores: overview, table, curves.
+
+    SCORES is what curvet score has written. The logs that it names are read again for their
+    curves; a log that is gone leaves a row without. The page needs no network and no other file.
+    """
+    from .page.build import write_page
+    from .report.as_text import clean
+
+    with progress("logs") as show:
+        made = write_page(scores, out, curves=curves, title=title, progress=show)
+    for note in made.notes:
+        click.echo(f"note: {clean(note)}", err=True)
+    click.echo(
+        f"page: {out}, {made.rows:,} runs, {made.curves:,} with curves, {made.size / 1e6:.1f} MB",
+        err=True,
+    )
+    if opened:
+        click.launch(str(out))
 
 
 @main.command(

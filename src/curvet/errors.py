@@ -7,7 +7,7 @@ CurvetError                something that the user can act on; the command line 
 ├── CurveError             numbers that cannot be a curve (wrong shape, mismatched lengths)
 ├── BundleError            a trained predictor that is damaged, edited or too new
 ├── CorpusError            a corpus of simulated runs that is damaged or of other settings
-├── ScoreError             scores cannot be kept or written, or nobody can do the work
+├── ScoreError             scores cannot be kept, written or read, or nobody can do the work
 ├── SelectionError         a condition or a date that selects no logs because it says nothing
 ├── PriorError             a prior over the causes that cannot be one
 ├── LanguageError          a language without texts
@@ -63,7 +63,7 @@ class CorpusError(CurvetError):
 
 
 class ScoreError(CurvetError):
-    """Scores cannot be kept or written, or nobody can do the work."""
+    """Scores cannot be kept, written or read, or nobody can do the work."""
 
 
 class SelectionError(CurvetError):

@@ -51,6 +51,18 @@ def write_records(
     writer.writerows([_cell(record.get(column.name)) for column in table] for record in records)
 
 
+def without_guard(text: Any) -> Any:
+    """Take off the apostrophe that keeps a spreadsheet from taking a text for a formula.
+
+    Examples
+    --------
+    >>> without_guard("'=1"), without_guard("'til")
+    ('=1', "'til")
+    """
+    guarded = isinstance(text, str) and text.startswith("'") and text[1:].startswith(_FORMULA)
+    return text[1:] if guarded else text
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
         value = ";".join(value)

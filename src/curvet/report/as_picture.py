@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..causes import title_of
 from ..errors import CurvetError
@@ -25,6 +24,7 @@ from ..roles import assign
 from ..texts import LANGUAGES, language, say, use_language
 from .as_text import MARKS, clean, fact_to_text, percent, verdict
 from .marks import mark
+from .thin import HUGE, thin
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,6 @@ SUFFIXES = (".png", ".pdf", ".svg")
 N_COLUMNS = 4
 N_DRAWN = 2000  # bins of a long curve; a panel has fewer pixels than that
 N_BARS = 8
-HUGE = 1e100
 N_MARKS = 25
 NAME_LENGTH = 34
 POSITIVE = 0.95
@@ -282,7 +281,7 @@ def _curves(
 
 
 def _line(axes: Axes, curve: Curve, role: str) -> dict[str, Any]:
-    step, value = _thin(curve)
+    step, value = thin(curve, N_DRAWN)
     style = _STYLES[role] | ({"marker": "o", "markersize": 3} if len(value) < 3 else {})
     return {say(f"picture.{role}"): axes.plot(step, value, **style)[0]}
 
@@ -310,7 +309,7 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
     from matplotlib.ticker import LogLocator
 
     axes.ticklabel_format(useOffset=False)  # 17062, not 2 beside a +1.706e4
-    values = np.concatenate([_thin(curve)[1] for curve in curves])
+    values = np.concatenate([thin(curve, N_DRAWN)[1] for curve in curves])
     positive = values[values > 1 / HUGE]
     if not len(values) or values.min() < 0 or len(positive) < POSITIVE * len(values):
         return
@@ -324,25 +323,6 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
         axes.yaxis.set_minor_formatter("{x:g}")
     else:
         axes.yaxis.set_minor_formatter("")
-
-
-def _thin(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Keep lowest and highest value of each bin of a long curve, so that no spike is lost.
-
-    Returns
-    -------
-    step, value : arrays of shape (m,), m at most about 2 * N_DRAWN
-        Non-finite values are left out; what no axis can hold is drawn at +-1e100.
-    """
-    finite = np.isfinite(curve.value) & np.isfinite(curve.step)
-    step, value = curve.step[finite], curve.value[finite].clip(-HUGE, HUGE)
-    if len(value) <= 2 * N_DRAWN:
-        return step, value
-    kept: list[int] = []
-    for members in np.array_split(np.arange(len(value)), N_DRAWN):
-        lowest, highest = members[value[members].argmin()], members[value[members].argmax()]
-        kept += sorted({int(lowest), int(highest)})
-    return step[kept], value[kept]
 
 
 def _headline(diagnosis: Diagnosis) -> str:

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,52 @@ class Pending:
     place: str
     digest: str
     batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A log that has been scored, and a run that was in it.
+
+    Parameters
+    ----------
+    run_id : str
+        As in the table.
+    name, place, stamp : str
+        See the table `logs`.
+    """
+
+    run_id: str
+    name: str
+    place: str
+    stamp: str
+
+
+def known_runs(path: Path) -> list[Known]:
+    """List the runs of a state file without changing it; those met last come last.
+
+    Parameters
+    ----------
+    path : Path
+        The file beside a table of scores. One of another version has no runs.
+
+    Raises
+    ------
+    ScoreError
+        Not there, in use, or damaged.
+    """
+    query = """
+        SELECT run_id, name, logs.place, stamp FROM logs JOIN rows ON rows.log = logs.id
+        WHERE (SELECT value FROM meta WHERE key = 'format') = ? ORDER BY search
+    """
+    # Without a log of changes nobody has it open: then nothing need be written beside it.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", 0.2, uri=True)
+        ) as database:
+            return [Known(*values) for values in database.execute(query, (str(STATE_FORMAT),))]
+    except sqlite3.Error as error:
+        raise ScoreError(f"{path}: cannot be read ({error})") from error
 
 
 Record = Mapping[str, Any]

@@ -1,0 +1,1 @@
+"""A table of scores -> one HTML page that needs nothing else."""

@@ -1,0 +1,163 @@
+"""A table of scores, as `curvet score` writes it -> its rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ScoreError
+from ..report.as_csv import without_guard
+from ..report.columns import SCHEMA_VERSION
+
+_NEEDED = ("run_id", "source", "status", "cause", "probability", "evidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One row of a table of scores; see `report.columns` for what the fields mean.
+
+    Parameters
+    ----------
+    run_id, source, format, status, error, reason, evidence, bundle : str
+        "" where the table has nothing.
+    cause : str or None
+        None without a verdict.
+    probability : float or None
+        Of the cause.
+    likely : tuple of str
+        Keys of causes.
+    n_points : int
+        Of the training loss.
+    probabilities : mapping of cause to float
+        All of them; empty without a verdict.
+    """
+
+    run_id: str
+    source: str
+    format: str
+    status: str
+    error: str
+    cause: str | None
+    probability: float | None
+    likely: tuple[str, ...]
+    reason: str
+    evidence: str
+    n_points: int
+    bundle: str
+    probabilities: Mapping[str, float]
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read a table of scores.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in .parquet, .csv or .jsonl.
+
+    Raises
+    ------
+    ScoreError
+        Not there, damaged, no table of scores, or of a newer version.
+    """
+    reader = _READERS.get(path.suffix.casefold())
+    if reader is None:
+        raise ScoreError(
+            f"{path}: the ending {path.suffix!r} names no table of scores; accepted: "
+            f"{', '.join(sorted(_READERS))}, as `curvet score --out` writes them"
+        )
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise ScoreError(f"{path}: {found}; give the table that `curvet score --out` has written")
+    try:
+        records = list(reader(path))
+        _check(path, records)
+        return [_score(record) for record in records]
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        raise ScoreError(
+            f"{path}: cannot be read as a table of scores ({type(error).__name__}: "
+            f"{error!s:.200}); accepted is what `curvet score --out` writes"
+        ) from error
+
+
+def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        for record in csv.DictReader(stream, strict=True):
+            yield {name: without_guard(text) for name, text in record.items()}
+
+
+def _jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
+    with path.open(encoding="utf-8") as stream:
+        yield from (json.loads(line) for line in stream if line.strip())
+
+
+_READERS: dict[str, Callable[[Path], Iterable[Mapping[str, Any]]]] = {
+    ".csv": _csv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}
+
+
+def _check(path: Path, records: list[Mapping[str, Any]]) -> None:
+    if not records:
+        raise ScoreError(f"{path}: a table without rows; score some runs first")
+    missing = [name for name in _NEEDED if name not in records[0]]
+    if missing:
+        raise ScoreError(
+            f"{path}: no table of scores, for it has no column {', '.join(missing)}; accepted is "
+            "what `curvet score --out` writes"
+        )
+    version = _number(records[0].get("schema_version")) or 0
+    if version > SCHEMA_VERSION:
+        raise ScoreError(
+            f"{path}: a table of schema version {version:.0f}, this curvet reads up to "
+            f"{SCHEMA_VERSION}; install the newer curvet that wrote it"
+        )
+
+
+def _score(record: Mapping[str, Any]) -> Score:
+    chances = {
+        name[2:]: chance
+        for name, value in record.items()
+        if name.startswith("p_") and (chance := _number(value)) is not None
+    }
+    likely = record.get("likely") or []
+    return Score(
+        run_id=_text(record["run_id"]),
+        source=_text(record["source"]),
+        format=_text(record.get("format")),
+        status=_text(record["status"]),
+        error=_text(record.get("error")),
+        cause=_text(record["cause"]) or None,
+        probability=_number(record["probability"]),
+        likely=tuple(likely.split(";") if isinstance(likely, str) else likely),
+        reason=_text(record.get("reason")),
+        evidence=_text(record["evidence"]),
+        n_points=int(_number(record.get("n_points")) or 0),
+        bundle=_text(record.get("bundle")),
+        probabilities=chances,
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
