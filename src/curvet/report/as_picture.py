@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from logging import ERROR, getLogger
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,9 @@ def _words() -> Iterator[None]:
     import matplotlib as mpl
 
     chosen, font = language(), _font() if language() == "zh" else None
+    fonts = getLogger("matplotlib.font_manager")
+    level = fonts.level
+    fonts.setLevel(ERROR)  # most fonts with Chinese letters have one weight: that is well known
     with mpl.rc_context(), warnings.catch_warnings():
         # Names may hold letters that the font lacks: boxes are better than a warning for each.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -133,6 +137,7 @@ def _words() -> Iterator[None]:
             yield
         finally:
             use_language(chosen)
+            fonts.setLevel(level)
 
 
 @cache
@@ -250,7 +255,7 @@ def _probabilities(axes: Axes, diagnosis: Diagnosis) -> None:
     axes.bar_label(bars, [percent(probability) for _, probability in ranked], padding=3, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.15)
-    axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes.set_xticks([0, 0.5, 1], ["0", percent(0.5), say("report.percent", number=100)])
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(say("picture.probabilities"), fontsize=9)
@@ -326,8 +331,11 @@ def _scale(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def _headline(diagnosis: Diagnosis) -> str:
-    sure = "" if diagnosis.probability is None else f", {percent(diagnosis.probability)}"
-    return verdict(diagnosis) + sure
+    if diagnosis.probability is None:
+        return verdict(diagnosis)
+    return say(
+        "report.verdict", title=verdict(diagnosis), probability=percent(diagnosis.probability)
+    )
 
 
 def _title(axes: Axes, name: str, headline: str, fontsize: float) -> None:
