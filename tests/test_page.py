@@ -26,7 +26,7 @@ import curvet.score.work as work
 from curvet.causes import CAUSES
 from curvet.cli import main
 from curvet.errors import ScoreError
-from curvet.evidence import measure
+from curvet.evidence import measure, weigh
 from curvet.page.build import BLOCK, render, write_page
 from curvet.page.curves import N_BINS, Drawing, changed, choose, encode, read_drawings
 from curvet.page.table import Score, read_scores
@@ -703,18 +703,20 @@ def test_everything_can_be_reached_by_tab(written: Path, show: Callable[..., Pag
 
 
 def test_the_evidence_is_marked_where_it_lies(
-    archive: Path, written: Path, show: Callable[..., Page]
+    archive: Path, table: Path, written: Path, show: Callable[..., Page]
 ) -> None:
     from curvet.readers import read
 
     (run,) = read(archive / "spiky.csv")
-    facts = measure(assign(run))
+    cause = next(score.cause for score in read_scores(table) if score.run_id == "spiky.csv")
+    facts = weigh(measure(assign(run)), cause)
+    said = {"for": " (speaks for the verdict)", "against": " (speaks against the verdict)", "": ""}
     assert {"spike", "some_nonfinite"} <= {fact.kind for fact in facts}
     page = show(written, "#run=spiky.csv")
     expect(page.locator("dialog .panel")).to_have_count(1)
     listed = page.locator(".facts li").all()
     assert [(item.locator("span").last.text_content()) for item in listed] == [
-        f.text for f in facts
+        f.text + said[f.speaks] for f in facts
     ]
     for number, fact in enumerate(facts, start=1):
         marks = page.locator(f".mark[data-fact='{number}']").all()
