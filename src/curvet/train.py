@@ -159,7 +159,7 @@ def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
     Returns
     -------
     Shift
-        None where the corpus has not all causes of each kind.
+        None at all (factors of 1) where the corpus has not all causes of each kind.
     """
     tried: dict[bool, list[Answers]] = {True: [], False: []}
     for net, task in product((True, False), repeat=2):
