@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .diagnosis import Evidence
+from .robust import median
 from .roles import Channels, words
 from .run import Curve, Logging, Run
 
@@ -117,11 +118,12 @@ def _averaged(logging: Logging, channels: Channels) -> Iterator[Evidence]:
 def _interval(curve: Curve) -> float | None:
     """Return the usual distance of two points, None where it does not count updates."""
     step = curve.step[np.isfinite(curve.step)]
-    if len(step) < 3 or not np.array_equal(step, np.round(step)):
+    if len(step) < 3 or (step != np.round(step)).any():
         return None  # fractions of an epoch, seconds
-    ways = np.diff(step)
-    usual = float(np.median(ways[ways > 0])) if (ways > 0).any() else None
-    return usual if usual is not None and usual <= _FARTHEST else None
+    ways = step[1:] - step[:-1]
+    ahead = ways[ways > 0]
+    usual = float(median(ahead)) if len(ahead) else np.inf
+    return usual if usual <= _FARTHEST else None
 
 
 def _evaluated_together(channels: Channels) -> bool:
@@ -165,7 +167,7 @@ def _far_from_zero(loss: Curve, place: int) -> bool:
     others = np.abs(loss.value[loss.value != 0.0])
     if len(others) == 0:
         return False
-    usual = float(np.median(others))
+    usual = float(median(others))
     before = abs(float(loss.value[place - 1])) if place else usual
     return before > 0.1 * usual
 

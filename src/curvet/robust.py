@@ -67,9 +67,12 @@ def running_median(values: Array, width: int) -> Array:
         return values
     before, after = values[..., half:0:-1], values[..., -2 : -half - 2 : -1]
     padded = np.concatenate([before, values, after], axis=-1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1, axis=-1)
     stride = max(1, half // 64)
-    windows = windows[..., half % stride :: stride]  # (..., n, odd)
+    first, along = half % stride, padded.strides[-1]
+    size = (2 * half - first) // stride + 1  # odd
+    # What numpy's sliding_window_view gives, which takes as long as the medians of short series.
+    shape, strides = (*values.shape, size), (*padded.strides, stride * along)
+    windows: Array = np.ndarray(shape, padded.dtype, padded, first * along, strides)
     centre = windows.shape[-1] // 2
     return np.asarray(np.partition(windows, centre, axis=-1)[..., centre])
 

@@ -54,45 +54,66 @@ class Jump:
     noises: float
 
 
-def jumps(series: Series) -> list[Jump]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Usual:
+    """What a place has to stand out from, at each point.
+
+    Parameters
+    ----------
+    base : array of shape (n,)
+        The level before, in the unit of `Series.share`.
+    noise : array of shape (n,)
+        In the same unit; where there is next to none, half of what there mostly is.
+    visible : array of shape (n,)
+        What a rise has to exceed to be worth a word.
+    """
+
+    base: Array
+    noise: Array
+    visible: Array
+
+
+def usual(series: Series) -> Usual:
+    """Say what a loss usually does, before `jumps` and `dips` are looked for."""
+    n = len(series)
+    base = np.minimum(series.before, series.level)
+    base = np.exp(base) if series.log else base
+    fell = float(median(series.share[: max(3, n // 50)]) - np.sort(series.share)[n // 50])
+    noise = np.maximum(series.share_noise, float(median(series.share_noise)) / 2)
+    return Usual(base, noise, _visible(series, base, fell))
+
+
+def jumps(series: Series, known: Usual) -> list[Jump]:
     """Find where the loss jumps up, in the order of the run."""
-    base = _base(series)
-    return _places(series, series.share - base, base, (1, 3, max(8, len(series) // 50)))
+    return _places(series, known, series.share - known.base, (1, 3, max(8, len(series) // 50)))
 
 
-def dips(series: Series) -> list[Jump]:
+def dips(series: Series, known: Usual) -> list[Jump]:
     """Find where it lies far below its level for some points, and comes back."""
-    base = _base(series)
-    found = _places(series, base - series.share, base, (3, max(8, len(series) // 50)))
+    found = _places(series, known, known.base - series.share, (3, max(8, len(series) // 50)))
     longest = max(8, len(series) // 10)
     return [dip for dip in found if dip.back is not None and 3 <= dip.back - dip.at <= longest]
 
 
-def _base(series: Series) -> Array:
-    base = np.minimum(series.before, series.level)
-    return np.exp(base) if series.log else base
-
-
-def _places(series: Series, excess: Array, base: Array, widths: Sequence[int]) -> list[Jump]:
+def _places(series: Series, known: Usual, excess: Array, widths: Sequence[int]) -> list[Jump]:
     """Find where single points, or the mean of some, exceed what is usual for this loss."""
-    n = len(series)
-    fell = float(median(series.share[: max(3, n // 50)]) - np.sort(series.share)[n // 50])
-    usual = series.share_noise
-    noise = np.maximum(usual, float(median(usual)) / 2)
-    visible = _visible(series, base, fell)
+    n, base, noise, visible = len(series), known.base, known.noise, known.visible
+    begin = max(3, n // 50)
+    means = {width: _mean_ahead(excess, width) for width in widths if 4 * width <= n}
+    least = {width: np.maximum(visible, _floor(n, width) * noise) for width in means}
+    # Most losses have no such place, and how unusual one has to be takes long to say.
+    if not any((means[width] > least[width])[begin:].any() for width in means):
+        return []
     stands_out, limits = np.zeros(n, bool), visible
-    for width in widths:
-        if 4 * width > n:
-            break
-        mean = _mean_ahead(excess, width)
-        limit = np.maximum(visible, _unusual(mean, noise, width) * noise)
+    for width, mean in means.items():
+        limit = np.maximum(least[width], _beyond(mean, noise) * noise)
         limits = limit if width == widths[0] else limits
         # Next to a high point the mean is high, too: the place begins where the points are.
         clear = (mean > limit) & (excess > np.minimum(limits, 0.8 * mean))
         if width == 1 and series.log:  # noise in proportion to the level has a long upper tail
             clear &= series.y - np.log(base) > OF_TAIL * series.noise
         stands_out |= clear
-    stands_out[: max(3, n // 50)] = False
+    stands_out[:begin] = False
     # At first the loss falls, and little is known of its noise: there only a new height counts.
     early = max(5, n // 15)
     highest = np.maximum.accumulate(excess[:early])
@@ -141,13 +162,17 @@ def _visible(series: Series, base: Array, fell: float) -> Array:
     return np.clip((times - 1) * base, VISIBLE / 5 * fell, np.maximum(VISIBLE * fell, 2 * barely))
 
 
-def _unusual(mean: Array, noise: Array, width: int) -> float:
+def _floor(n: int, width: int) -> float:
+    """How many noise levels are too few to stand out, however quiet the loss is elsewhere."""
+    return SPIKE * (1 + 5 / n) / float(width**0.5)
+
+
+def _beyond(mean: Array, noise: Array) -> float:
     """How many noise levels no longer are what this loss usually shows."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(noise > 0, mean / noise, 0.0)
     most = max(0, len(z) - max(len(z) * 3 // 20, AMONG) - 1)
-    beyond = BEYOND * float(np.partition(z, most)[most])
-    return float(max(SPIKE * (1 + 5 / len(z)) / width**0.5, beyond))
+    return BEYOND * float(np.partition(z, most)[most])
 
 
 def _back(share: Array, base: float, at: int, limit: float) -> int | None:

@@ -14,7 +14,7 @@ from .looked_at import LookedAt
 def resumes(run: LookedAt) -> Iterator[Evidence]:
     """Where the step goes back, and from where to where the loss jumps there."""
     loss = run.channels.loss
-    back = np.flatnonzero(np.diff(loss.step) < 0)
+    back = np.flatnonzero(loss.step[1:] < loss.step[:-1])
     if len(back) == 0:
         return
     at = int(back[0]) + 1

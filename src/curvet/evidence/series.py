@@ -130,6 +130,8 @@ def smooth(y: Array, half: int, most: int) -> Array:
 
 def binned(y: Array, group: int) -> Array:
     """Take the median of every so many neighbours; the last few that fill no group are left out."""
+    if group == 1:
+        return y
     kept = y[: len(y) // group * group].reshape(-1, group)
     return middle(np.sort(kept, axis=1))
 

@@ -38,7 +38,7 @@ def period(run: LookedAt) -> Iterator[Evidence]:
     n = min(len(series), MOST)  # the last points: whatever is periodic goes on
     gaps = np.diff(series.step[-n:])
     gap = float(median(gaps))
-    if gap <= 0 or np.mean(np.abs(gaps - gap) > 0.01 * gap) > 0.02:
+    if gap <= 0 or (np.abs(gaps - gap) > 0.01 * gap).mean() > 0.02:
         return
     around = series.y[-n:] - series.level[-n:]
     spread = 1.4826 * float(median(np.abs(around)))

@@ -17,9 +17,9 @@ HUGE = 1e300
 
 def validation_rises(run: LookedAt) -> Iterator[Evidence]:
     """Find the best validation step, and how far the loss rose after it."""
-    if run.channels.val is None:
+    if run.val is None:
         return
-    step, value = finite(run.channels.val)
+    step, value = run.val
     if len(value) < 3:
         return
     best, least = int(value.argmin()), float(value.min())
@@ -33,9 +33,9 @@ def validation_rises(run: LookedAt) -> Iterator[Evidence]:
 
 def validation_apart(run: LookedAt) -> Iterator[Evidence]:
     """Find a validation loss that hardly falls while training falls far."""
-    if run.channels.val is None or run.series is None:
+    if run.val is None or run.series is None:
         return
-    step, value = finite(run.channels.val)
+    step, value = run.val
     if len(value) < 3:
         return
     train = run.series.value[run.series.step >= step[0]]  # what came before is not compared
@@ -51,10 +51,10 @@ def validation_apart(run: LookedAt) -> Iterator[Evidence]:
 
 def gap(run: LookedAt) -> Iterator[Evidence]:
     """Training and validation at the end."""
-    if run.channels.val is None:
+    if run.val is None:
         return
-    value = finite(run.channels.val)[1]
-    train = finite(run.channels.loss)[1]
+    value = run.val[1]
+    train = finite(run.channels.loss)[1] if run.series is None else run.series.value
     if len(value) >= 3 and len(train):
         last, end = _end(train), _end(value)
         kind = "gap" if end >= last else "gap_below"
@@ -72,4 +72,4 @@ def _noise(value: Array) -> float:
 def _end(value: Array) -> float:
     """Mean of the last tenth; of halves, so that the largest numbers have a sum."""
     tail = value[-max(1, len(value) // 10) :]
-    return float(np.mean(tail / len(tail)) * len(tail))
+    return float((tail / len(tail)).mean() * len(tail))
