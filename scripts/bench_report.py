@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_score import make_archive
+from blocks import filled
 
 GOES = 5
 READY = "performance.getEntriesByName('ready')[0].startTime"
@@ -108,10 +109,7 @@ def fill_page(found: list[dict[str, float]], page: Path) -> None:
             for row in found
         ),
     ]
-    first, last = "<!-- speed -->\n", "<!-- end of speed -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(first)
-    after = rest.partition(last)[2]
-    page.write_text(before + first + "\n".join(lines) + "\n" + last + after, encoding="utf-8")
+    page.write_text(filled(page.read_text(encoding="utf-8"), "speed", lines), encoding="utf-8")
 
 
 def main() -> None:

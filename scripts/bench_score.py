@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from blocks import filled
+
 POINTS = 100
 
 
@@ -114,10 +116,7 @@ def fill_page(found: list[dict[str, float]], page: Path) -> None:
             for row in found
         ),
     ]
-    first, last = "<!-- scale -->\n", "<!-- end of scale -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(first)
-    after = rest.partition(last)[2]
-    page.write_text(before + first + "\n".join(lines) + "\n" + last + after, encoding="utf-8")
+    page.write_text(filled(page.read_text(encoding="utf-8"), "scale", lines), encoding="utf-8")
 
 
 def main() -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from blocks import filled
 from curvet.causes import title_of
 from curvet.diagnosis import Diagnosis
 from curvet.predictor import Predictor
@@ -58,9 +58,9 @@ def main() -> None:
         "| run | format | known cause | verdict | which is |",
         "| --- | --- | --- | --- | --- |",
     ]
-    page = _filled(page, "summary", [*head, *summary, "", f"Predictor: `{predictor.bundle.name}`."])
+    page = filled(page, "summary", [*head, *summary, "", f"Predictor: `{predictor.bundle.name}`."])
     for key, diagnosis in found.items():
-        page = _filled(page, key, _table(index[key], diagnosis))
+        page = filled(page, key, _table(index[key], diagnosis))
     arguments.page.write_text(page, encoding="utf-8")
 
 
@@ -100,14 +100,6 @@ def _table(row: Mapping[str, str], diagnosis: Diagnosis) -> list[str]:
     }
     rows = [f"| {name} | {text.replace('|', '&#124;')} |" for name, text in cells.items() if text]
     return ["| | |", "| --- | --- |", *rows]
-
-
-def _filled(page: str, name: str, lines: list[str]) -> str:
-    """Replace what stands between the two comments of a name."""
-    block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
-    if not block.search(page):
-        raise SystemExit(f"no block {name!r} in the page: write <!-- {name} --> and its end")
-    return block.sub(lambda match: match[1] + "\n".join(lines) + "\n" + match[2], page)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from curvet.diagnosis import Evidence
-from curvet.evidence import measure
+from curvet.evidence import SPIKES, measure
 from curvet.recipe import Trace
 from curvet.roles import assign
 from curvet.run import Run
@@ -42,9 +42,9 @@ from curvet.simulate.loggers import Logger, draw_logger, log
 
 OUT = Path(__file__).parents[1] / "docs" / "evidence.json"
 NEAR = 0.02
-SPIKES = {"spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end", "dip"}
+OUTLIERS = {*SPIKES, "dip"}
 LEFT = {"left_course", "level_shift", "noisier", "risen"}
-PLACES = {*SPIKES, *LEFT, "first_nonfinite", "some_nonfinite", "resume_shift", "step_goes_back"}
+PLACES = {*OUTLIERS, *LEFT, "first_nonfinite", "some_nonfinite", "resume_shift", "step_goes_back"}
 PLACES.add("rate_starts_anew")
 EACH = "each step"
 FROM_THE_START = ("lr_too_high", "exploding_gradients", "precision_overflow")
@@ -107,7 +107,7 @@ def found(facts: Sequence[Evidence], at: Sequence[float], run: float) -> bool:
         step
         for fact in facts
         if fact.kind in PLACES
-        for step in (fact.steps if fact.kind in SPIKES - {"dip"} else fact.steps[:1])
+        for step in (fact.steps if fact.kind in SPIKES else fact.steps[:1])
     ]
     return any(abs(step - truth) <= NEAR * run for step in steps for truth in at)
 
@@ -139,9 +139,9 @@ def figures(folder: Path, n_rounds: int, seed: int, show: bool) -> list[dict[str
                 facts = measure(assign(run))
                 kinds = {fact.kind for fact in facts}
                 if healthy:
-                    hits["healthy: false spike", style].append(bool(kinds & SPIKES))
+                    hits["healthy: false spike", style].append(bool(kinds & OUTLIERS))
                     hits["healthy: false left course", style].append(bool(kinds & LEFT))
-                    if show and style == EACH and kinds & (SPIKES | LEFT):
+                    if show and style == EACH and kinds & (OUTLIERS | LEFT):
                         print("healthy", number, training.base, *(f.text for f in facts), sep=" | ")
                     continue
                 steps = [float(trace.step[i]) for i in at if i < len(trace.step)]

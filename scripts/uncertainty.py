@@ -23,7 +23,7 @@ from curvet.classifiers import Inputs, Mlp, predict_raw
 from curvet.classifiers.nets import NetTraining
 from curvet.labelled import Labelled, load_labelled, split
 from curvet.novelty import fit_novelty
-from curvet.predictor import LONGEST, UNLIKE, Predictor, make_inputs
+from curvet.predictor import UNLIKE, Predictor, doubts, make_inputs
 from curvet.prior import estimate_prior, reweigh
 from curvet.roles import Channels, assign
 from curvet.run import Curve
@@ -116,10 +116,10 @@ def _sets(predictor: Predictor, inputs: Inputs) -> NDArray[np.bool_]:
 
 
 def _doubts(rank: Array, likely: NDArray[np.bool_]) -> dict[str, float]:
-    unlike = rank > UNLIKE
+    unlike, undecided = doubts(likely, rank)
     return {
         "unlike": float(unlike.mean()),
-        "no_verdict": float((unlike | (likely.sum(1) > LONGEST * likely.shape[1])).mean()),
+        "no_verdict": float((unlike | undecided).mean()),
     }
 
 

@@ -16,6 +16,7 @@ PACKAGE = Path(curvet.__file__).parent
 
 ORDER = [
     "errors",
+    "whole",
     "texts",
     "remedies",
     "run",

@@ -16,7 +16,7 @@ from .classifiers.base import without
 from .errors import CorpusError
 from .labelled import Labelled, corpus_seed, load_labelled, split
 from .novelty import Novelty
-from .predictor import LONGEST, UNLIKE, Predictor, make_inputs
+from .predictor import Predictor, doubts, make_inputs
 from .roles import assign
 from .run import Curve, Run
 from .standardise import MIN_POINTS, standardise_many
@@ -96,14 +96,15 @@ def score_views(
         Which runs belong together; see `intervals`.
     """
     out: dict[str, Any] = {}
-    unlike = novelty.rank(inputs.table) > UNLIKE
+    rank = novelty.rank(inputs.table)
     for view, gone in VIEWS.items():
         seen = inputs
         for channel in gone:
             seen = without(seen, channel, np.ones(len(seen), bool))
         p = probabilities_of(seen)
         likely = calibration.likely(p)
-        answered = ~unlike & (likely.sum(1) <= LONGEST * len(causes))
+        unlike, undecided = doubts(likely, rank)
+        answered = ~(unlike | undecided)
         out[view] = score(p, likely, y, weight, causes)
         out[view] |= {
             "unlike": float(np.average(unlike, weights=weight)),

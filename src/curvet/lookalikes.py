@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from .causes import CAUSES
 from .diagnosis import Check, Evidence
+from .evidence import SPIKES
 
 READING, EVALUATING, STEPS, TRAINING = 1, 3, 6, 40
 """What an experiment costs: a look at the log, a checkpoint evaluated, some hundred steps of
@@ -22,17 +23,7 @@ training, a whole training."""
 N_AMONG_THEMSELVES = 4
 """So many of the most probable causes are separated from each other, the rest from the first."""
 
-_JUMPS = (
-    "spike",
-    "spike_at_the_end",
-    "two_spikes",
-    "spikes",
-    "periodic_spikes",
-    "level_shift",
-    "gradient_burst",
-    "first_nonfinite",
-    "some_nonfinite",
-)
+_JUMPS = (*SPIKES, "level_shift", "gradient_burst", "first_nonfinite", "some_nonfinite")
 """Kinds of evidence at whose step the data are worth a look, the most telling first."""
 
 

@@ -119,7 +119,8 @@ class Predictor:
             A training loss without a single finite value.
         """
         channels = [_usable(assign(run), run) for run in runs]
-        ready = [i for i, c in enumerate(channels) if _no_answer(c) == ""]
+        reasons = [_no_answer(c) for c in channels]
+        ready = [i for i, reason in enumerate(reasons) if not reason]
         answers: dict[int, Diagnosis] = {}
         if ready:
             inputs = make_inputs(standardise_many([channels[i] for i in ready]))
@@ -130,7 +131,12 @@ class Predictor:
                 measured = self._measured(runs[i], channels[i])
                 limits = limits_of(runs[i], channels[i], verdict.likely)
                 answers[i] = _settled(replace(measured, novelty=far, limits=limits), verdict)
-        return [answers.get(i) or self._unasked(run, channels[i]) for i, run in enumerate(runs)]
+        for i, reason in enumerate(reasons):
+            if reason:
+                measured = self._measured(runs[i], channels[i])
+                limits = limits_of(runs[i], channels[i])
+                answers[i] = replace(measured, reason=reason, limits=limits)
+        return [answers[i] for i in range(len(runs))]
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
@@ -151,11 +157,16 @@ class Predictor:
         causes = self.bundle.causes
         order = np.argsort(-probabilities, axis=1, kind="stable")
         inside = self.bundle.calibration.likely(probabilities, self.coverage)
+        unlike, undecided = doubts(inside, np.array(novelty, np.float64))
         verdicts = []
-        for p, ranked, likely, far in zip(
-            probabilities.tolist(), order.tolist(), inside.tolist(), novelty, strict=True
+        for run, (p, ranked, likely) in enumerate(
+            zip(probabilities.tolist(), order.tolist(), inside.tolist(), strict=True)
         ):
-            reason = _doubt(sum(likely), len(causes), far)
+            reason = ""
+            if unlike[run]:
+                reason = say("reasons.unlike", share=novelty[run])
+            elif undecided[run]:
+                reason = say("reasons.undecided", count=sum(likely))
             verdicts.append(
                 Verdict(
                     {causes[k]: p[k] for k in ranked},
@@ -210,10 +221,6 @@ class Predictor:
             self.prior_name,
         )
 
-    def _unasked(self, run: Run, channels: Channels) -> Diagnosis:
-        measured = self._measured(run, channels)
-        return replace(measured, reason=_no_answer(channels), limits=limits_of(run, channels))
-
 
 UNLIKE = 0.99
 """Share of known runs that are nearer from which a run is unlike all that is known."""
@@ -222,13 +229,24 @@ LONGEST = 1 / 3
 """Share of all causes that a conformal set may hold and still be an answer."""
 
 
-def _doubt(n_likely: int, n_causes: int, novelty: float | None) -> str:
-    """Say why an answer is none; "" if it is one."""
-    if novelty is not None and novelty > UNLIKE:
-        return say("reasons.unlike", share=novelty)
-    if n_likely > LONGEST * n_causes:
-        return say("reasons.undecided", count=n_likely)
-    return ""
+def doubts(
+    likely: NDArray[np.bool_], novelty: Array
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which runs get no verdict.
+
+    Parameters
+    ----------
+    likely : array of shape (run, cause)
+        Conformal sets.
+    novelty : array of shape (run,)
+        Share of known runs that are nearer; NaN where nobody knows.
+
+    Returns
+    -------
+    unlike, undecided : arrays of shape (run,)
+        Those that are unlike all that is known, and those of which too many causes are likely.
+    """
+    return novelty > UNLIKE, likely.sum(1) > LONGEST * likely.shape[1]
 
 
 def _settled(measured: Diagnosis, verdict: Verdict) -> Diagnosis:

@@ -10,6 +10,8 @@ from typing import TextIO
 
 import click
 
+from .whole import whole
+
 Progress = Callable[[int, int | None], None]
 
 
@@ -33,13 +35,11 @@ def sink(out: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         return
     out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as stream:
-            yield stream
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        whole(out) as unfinished,
+        unfinished.open("w", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
+        yield stream
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from .gradients import gradients, rate
 from .looked_at import LookedAt, look_at
 from .nonfinite import gradients_before, nonfinite
 from .resumes import resumes
-from .spikes import dip, spikes
+from .spikes import SPIKES, dip, spikes
 from .swings import noise, period
 from .validation import gap, validation_apart, validation_rises
 from .weigh import weigh
 
-__all__ = ["MEASURES", "MOST", "measure", "weigh"]
+__all__ = ["MEASURES", "MOST", "SPIKES", "measure", "weigh"]
 
 MEASURES: tuple[Callable[[LookedAt], Iterator[Evidence]], ...] = (
     nonfinite,

@@ -12,6 +12,9 @@ from .jumps import Jump
 from .looked_at import LookedAt
 from .series import Series
 
+SPIKES = ("spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end")
+"""Kinds of the fact that `spikes` finds; a run has one of them at most."""
+
 N_NAMED = 3
 """Spikes whose steps are told."""
 

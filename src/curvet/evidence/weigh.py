@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..diagnosis import Evidence
+from .spikes import SPIKES
 
 Values = Mapping[str, float | str]
 
@@ -90,7 +91,6 @@ def _against(*kinds: str, holds: Callable[[Values], bool] | None = None) -> tupl
     return tuple(Sign(kind, "against", holds or (lambda values: True)) for kind in kinds)
 
 
-_SPIKES = ("spike", "two_spikes", "spikes", "periodic_spikes", "spike_at_the_end")
 _FLAT = ("flat", "flat_at_chance", "flat_at_chance_tokens")
 _STUCK = (*_FLAT, "plateau_at_start", "plateau_at_chance", "plateau_at_chance_tokens")
 _FALLING = ("still_falling", "still_falling_epoch", "still_falling_steps")
@@ -101,7 +101,7 @@ _LEFT = ("left_course", "level_shift", "risen")
 SIGNS: Mapping[str, tuple[Sign, ...]] = {
     "healthy": (
         *_for("fallen"),
-        *_against(*_BROKEN, *_LEFT, *_STUCK, *_SPIKES, "noisier", "resume_shift"),
+        *_against(*_BROKEN, *_LEFT, *_STUCK, *SPIKES, "noisier", "resume_shift"),
         *_against("validation_rises", "validation_apart", "gradient_burst", "tiny_gradients"),
     ),
     "lr_too_high": (
@@ -111,7 +111,7 @@ SIGNS: Mapping[str, tuple[Sign, ...]] = {
     ),
     "lr_too_low": (
         *_for(*_FALLING, "smooth", "flat"),
-        *_against(*_LEFT, *_SPIKES, *_BROKEN, "levels_off", "noisier", "gradient_burst"),
+        *_against(*_LEFT, *SPIKES, *_BROKEN, "levels_off", "noisier", "gradient_burst"),
     ),
     "exploding_gradients": (
         *_for("gradient_burst", "gradients_rose_first", *_LEFT),
@@ -123,7 +123,7 @@ SIGNS: Mapping[str, tuple[Sign, ...]] = {
         *_against(*_BROKEN, *_LEFT, "gradient_burst"),
         *_against("fallen", holds=_fell_far),
     ),
-    "bad_data_batch": (*_for(*_SPIKES, "dip", "level_shift"), *_against(*_FLAT)),
+    "bad_data_batch": (*_for(*SPIKES, "dip", "level_shift"), *_against(*_FLAT)),
     "overfitting": (
         *_for("validation_rises", "validation_apart"),
         *_for("gap", holds=_wide_gap),
@@ -149,7 +149,7 @@ SIGNS: Mapping[str, tuple[Sign, ...]] = {
     "unshuffled_data": (*_for(*_PERIOD, "periodic_spikes", "dip"), *_against("smooth")),
     "unsuitable_optimizer": _for(*_FALLING, "plateau_at_start"),
     "batch_too_small": (*_for("noisy"), *_against("smooth")),
-    "batch_too_large": (*_for("smooth", *_FALLING), *_against("noisy", *_SPIKES)),
+    "batch_too_large": (*_for("smooth", *_FALLING), *_against("noisy", *SPIKES)),
     "unnormalised_inputs": _for("steep_start", "gradient_burst"),
     "wrong_loss": (*_for("negative", *_STUCK, "risen"), *_against("fallen", holds=_fell_far)),
     "train_val_mismatch": (

@@ -26,6 +26,7 @@ from ..causes import CAUSES, title_of
 from ..errors import ScoreError
 from ..score.state import Known, known_runs
 from ..texts import catalogue, language, say
+from ..whole import whole
 from .curves import Drawing, changed, choose, read_drawings
 from .table import Score, read_scores
 
@@ -96,7 +97,9 @@ def write_page(
         notes = (*notes, f"{lost}, the first: {scores[place].run_id}: {first.note}")
     times = [changed(score, known.get(score.run_id)) for score in scores]
     content = render(title or table.stem, scores, times, drawings).encode()
-    _write(out, content)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole(out) as unfinished:
+        unfinished.write_bytes(content)
     return Made(len(scores), drawn, len(content), notes)
 
 
@@ -108,16 +111,6 @@ def _known(table: Path) -> tuple[Mapping[str, Known], tuple[str, ...]]:
         return {known.run_id: known for known in known_runs(state)}, ()
     except ScoreError as error:
         return {}, (f"{error}; the logs are looked for where the table says",)
-
-
-def _write(out: Path, content: bytes) -> None:
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_bytes(content)
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def render(

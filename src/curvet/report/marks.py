@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..evidence import SPIKES
 from ..texts import say
 
 if TYPE_CHECKING:
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
     from ..run import Curve
 
 POINTS: Mapping[str, str] = {
-    "spike": "loss",
-    "two_spikes": "loss",
-    "spikes": "loss",
-    "periodic_spikes": "loss",
-    "spike_at_the_end": "loss",
+    **dict.fromkeys(SPIKES, "loss"),
     "validation_rises": "val",
     "negative": "loss",
 }

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ScoreError
 from ..report.as_csv import write_header, write_records
 from ..report.columns import SCHEMA_VERSION, Column
+from ..whole import whole
 
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
 
@@ -57,19 +58,16 @@ def write(
     ScoreError
         The file cannot be written: a full disk, no permission.
     """
-    unfinished = path.with_name(f".{path.name}.unfinished")
+    writer = _WRITERS[path.suffix.casefold()]
     try:
-        with _WRITERS[path.suffix.casefold()](unfinished, table) as add:
+        with whole(path) as unfinished, writer(unfinished, table) as add:
             for part in parts:
                 add(part)
-        unfinished.replace(path)
     except OSError as error:
         raise ScoreError(
             f"{path}: cannot be written ({error.strerror or error}); nothing that was scored is "
             "lost: make room or choose a folder that can be written to, and repeat the command"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager
