@@ -49,6 +49,8 @@ ORDER = [
     "report",
     "score",
     "page",
+    "labels",
+    "retrain",
     "terminal",
     "cli",
     "__main__",

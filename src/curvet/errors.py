@@ -11,6 +11,7 @@ CurvetError                something that the user can act on; the command line 
 ├── SelectionError         a condition or a date that selects no logs because it says nothing
 ├── PriorError             a prior over the causes that cannot be one
 ├── LanguageError          a language without texts
+├── LabelError             a label, a file or a database of labels that cannot be used
 └── UnknownCauseError      a name that is no cause
 """
 
@@ -76,6 +77,10 @@ class PriorError(CurvetError):
 
 class LanguageError(CurvetError):
     """There are no texts in that language."""
+
+
+class LabelError(CurvetError):
+    """A label, or what keeps labels, cannot be used."""
 
 
 class UnknownCauseError(CurvetError):

@@ -29,6 +29,7 @@ from . import (
     wrong_loss,
 )
 from .base import Cause
+from .team import TeamCause
 
 
 def _by_key(*causes: Cause) -> Mapping[str, Cause]:
@@ -63,20 +64,45 @@ CAUSES = _by_key(
 """Cause by key, in the order in which people are shown them."""
 
 
+_TEAM: dict[str, TeamCause] = {}
+
+
+def know_team_causes(causes: Mapping[str, TeamCause]) -> None:
+    """Learn the words of causes that a team has added; a bundle tells them when it is loaded."""
+    _TEAM.update(causes)
+
+
+def team_cause(key: str) -> TeamCause | None:
+    """Return what a team says of a cause of its own; None of any other."""
+    return None if key in CAUSES else _TEAM.get(key)
+
+
 def title_of(key: str) -> str:
-    """Return the name of a cause for people; a key of another taxonomy stands for itself.
+    """Return the name of a cause for people; an unknown key stands for itself.
 
     Examples
     --------
     >>> title_of("lr_too_high"), title_of("gremlins")
     ('Learning rate too high', 'gremlins')
     """
+    if own := team_cause(key):
+        return own.title
     return say(f"causes.{key}.title") if key in CAUSES else key
 
 
 def sign_of(key: str) -> str:
-    """Return what the curves of a cause show; "" for a key of another taxonomy."""
+    """Return what the curves of a cause show; "" for an unknown key."""
+    if own := team_cause(key):
+        return own.sign
     return say(f"causes.{key}.sign") if key in CAUSES else ""
 
 
-__all__ = ["CAUSES", "Cause", "sign_of", "title_of"]
+__all__ = [
+    "CAUSES",
+    "Cause",
+    "TeamCause",
+    "know_team_causes",
+    "sign_of",
+    "team_cause",
+    "title_of",
+]

@@ -1,8 +1,4 @@
-"""Arguments in, one call, text out.
-
-Exit codes: 0 done; 1 a --fail-on limit was met; 2 wrong usage, nothing could be read, or, with
---strict, something could not; 130 interrupted; 141 whoever read the output went away.
-"""
+"""diagnose, score, report: what is wrong with runs."""
 
 from __future__ import annotations
 
@@ -11,108 +7,34 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .errors import CurvetError
-from .terminal import complain, progress, sink
-from .texts import LANGUAGES, language, use_language
+from ..terminal import complain, progress, sink
+from .options import (
+    COVERAGE,
+    EXIT_INPUT,
+    EXIT_INTERRUPTED,
+    EXIT_LIMIT,
+    LANG,
+    OUT,
+    PATH,
+    PRIOR,
+    examples,
+)
 
 # Whatever is slow to import is imported by the command that needs it: --help must be instant.
 if TYPE_CHECKING:
-    from .archive import Row
-    from .diagnosis import Diagnosis
-    from .run import Run
+    from ..archive import Row
+    from ..diagnosis import Diagnosis
+    from ..run import Run
 
-EXIT_LIMIT, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
 PIPED_WIDTH = 160  # columns of a table that goes to no terminal
 
 
-class _Group(click.Group):
-    """A group whose errors are one line on stderr, not a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            try:
-                return super().invoke(ctx)
-            finally:
-                sys.stdout.flush()
-        except CurvetError as error:
-            complain(str(error))
-            ctx.exit(EXIT_INPUT)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            ctx.exit(EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            # The last flush at exit would complain again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(EXIT_PIPE)
-        except OSError as error:
-            complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-            ctx.exit(EXIT_INPUT)
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-_PATH = click.Path(path_type=Path)
-_out = click.option("--out", type=_PATH, metavar="FILE", help="Write there, not to the screen.")
-
-
-def _speak(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
-    """Choose the language; one that is not known is told before any work is done."""
-    use_language(name)
-    language()
-
-
-_lang = click.option(
-    "--lang",
-    metavar=f"[{'|'.join(LANGUAGES)}]",
-    callback=_speak,
-    expose_value=False,
-    help="Language of the texts.  [default: CURVET_LANG, else en]",
-)
-
-
-_prior = click.option(
-    "--prior",
-    default="default",
-    metavar="PRIOR",
-    help="How common each cause is: default, uniform, archive (estimated from these runs), "
-    "healthy=0.8, or a JSON file of shares.  [default: as the predictor was trained]",
-)
-_coverage = click.option(
-    "--coverage",
-    type=click.FloatRange(0.5, 0.99),
-    default=0.9,
-    metavar="SHARE",
-    help="Share of runs whose likely causes shall hold the true one, 0.5 to 0.99.  [default: 0.9]",
-)
-
-
-@click.group(
-    cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_examples(
-        "curvet diagnose runs/                 every run below a folder",
-        "curvet diagnose runs/7/events.out.*   one run, in full",
-        "curvet score runs/ --out scores.parquet   a table of all runs, resumable",
-        "curvet report scores.parquet --out report.html   a page of that table",
-        "curvet causes                         what can be found",
-    ),
-)
-@click.version_option(package_name="curvet", prog_name="curvet")
-def main() -> None:
-    """Read the loss curves of training runs and say why a run went wrong."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a letter that the terminal lacks is no reason to stop
-            stream.reconfigure(errors="backslashreplace")
-
-
-@main.command(
-    epilog=_examples(
+@click.command(
+    epilog=examples(
         "curvet diagnose runs/",
         "curvet diagnose runs/7/metrics.csv --plot run7.png",
         "curvet diagnose runs/ --format jsonl --out verdicts.jsonl",
@@ -136,14 +58,14 @@ def main() -> None:
     metavar="CAUSE[:P]",
     help="Exit with 1 if a run's verdict is CAUSE, or if P or more speaks for CAUSE. Repeatable.",
 )
-@_out
-@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
-@_prior
-@_coverage
-@click.option("--plot", type=_PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
+@OUT
+@click.option("--bundle", type=PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@PRIOR
+@COVERAGE
+@click.option("--plot", type=PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
 @click.option("--show-skipped", is_flag=True, help="List files that are no log as well.")
 @click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
-@_lang
+@LANG
 @click.pass_context
 def diagnose(
     ctx: click.Context,
@@ -159,10 +81,10 @@ def diagnose(
     strict: bool,
 ) -> None:
     """Say what is wrong with each run that is logged in files or folders."""
-    from .archive import diagnose_paths, under_own_prior
-    from .predictor import Predictor
-    from .prior import ARCHIVE
-    from .report import as_json, as_picture
+    from ..archive import diagnose_paths, under_own_prior
+    from ..predictor import Predictor
+    from ..prior import ARCHIVE
+    from ..report import as_json, as_picture
 
     parsed = [_limit(text) for text in limits]
     if plot is not None:
@@ -197,8 +119,8 @@ def diagnose(
     ctx.exit(_conclude(rows, parsed, strict))
 
 
-@main.command(
-    epilog=_examples(
+@click.command(
+    epilog=examples(
         "curvet score runs/ --out scores.parquet",
         "curvet score runs.zip s3://bucket/runs --out scores.csv --workers 8",
         "curvet score runs/ --out scores.parquet --since 7d --where \"run_id LIKE 'vision/%'\"",
@@ -210,14 +132,14 @@ def diagnose(
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option(
     "--out",
-    type=_PATH,
+    type=PATH,
     required=True,
     metavar="FILE",
     help="Table to write: .parquet, .csv or .jsonl. FILE.state beside it keeps what is done.",
 )
-@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
-@_prior
-@_coverage
+@click.option("--bundle", type=PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@PRIOR
+@COVERAGE
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
 @click.option(
     "--engine",
@@ -242,7 +164,7 @@ def diagnose(
     help="Go on for ever: look for new and changed runs every so often.  [default: 30]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 2 if any log could not be diagnosed.")
-@_lang
+@LANG
 @click.pass_context
 def score(
     ctx: click.Context,
@@ -264,9 +186,9 @@ def score(
     Paths are files, folders, zip and tar files, and URLs. Stopped half-way, the same command goes
     on where it was; called again, it reads only what is new or has changed.
     """
-    from .score.job import Options
-    from .score.job import score as score_archive
-    from .score.summary import summary_to_text
+    from ..score.job import Options
+    from ..score.job import score as score_archive
+    from ..score.summary import summary_to_text
 
     options = Options(
         bundle=bundle,
@@ -299,15 +221,15 @@ def score(
         ctx.exit(EXIT_INPUT)
 
 
-@main.command(
-    epilog=_examples(
+@click.command(
+    epilog=examples(
         "curvet report scores.parquet --out report.html",
         "curvet report scores.parquet --out report.html --title 'Vision, spring' --open",
         "curvet report scores.csv --out all.html --curves 0",
     )
 )
-@click.argument("scores", type=_PATH)
-@click.option("--out", type=_PATH, required=True, metavar="FILE", help="Page to write: .html.")
+@click.argument("scores", type=PATH)
+@click.option("--out", type=PATH, required=True, metavar="FILE", help="Page to write: .html.")
 @click.option(
     "--curves",
     type=click.IntRange(0),
@@ -324,8 +246,8 @@ def report(scores: Path, out: Path, curves: int, title: str | None, opened: bool
     SCORES is what curvet score has written. The logs that it names are read again for their
     curves; a log that is gone leaves a row without. The page needs no network and no other file.
     """
-    from .page.build import write_page
-    from .report.as_text import clean
+    from ..page.build import write_page
+    from ..report.as_text import clean
 
     with progress("logs") as show:
         made = write_page(scores, out, curves=curves, title=title, progress=show)
@@ -339,101 +261,10 @@ def report(scores: Path, out: Path, curves: int, title: str | None, opened: bool
         click.launch(str(out))
 
 
-@main.command(
-    epilog=_examples(
-        "curvet simulate --runs 2000 --out corpus",
-        "curvet simulate --runs 60000 --out corpus --seed 1 --device cuda",
-    )
-)
-@click.option("--runs", type=click.IntRange(1), required=True, help="How many runs to train.")
-@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the corpus.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same runs.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-def simulate(runs: int, out: Path, seed: int, device: str, workers: int) -> None:
-    """Train tiny networks with known faults and log their curves: a labelled corpus.
-
-    Stopped half-way, the same command goes on where it was.
-    """
-    from .simulate.corpus import simulate as simulate_corpus
-
-    with progress("runs") as show:
-        simulate_corpus(out, runs, seed, device, workers, show)
-    click.echo(f"corpus: {out}", err=True)
-
-
-@main.command(epilog=_examples("curvet train --corpus corpus --out models/own"))
-@click.option("--corpus", type=_PATH, required=True, metavar="DIR", help="From curvet simulate.")
-@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder of the bundle.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same predictor.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-def train(corpus: Path, out: Path, seed: int, workers: int) -> None:
-    """Fit, calibrate and save a predictor."""
-    from .train import train as train_bundle
-
-    with progress("steps") as show:
-        train_bundle(corpus, out, seed, show, workers)
-    click.echo(f"bundle: {out}", err=True)
-
-
-@main.command(
-    epilog=_examples(
-        "curvet evaluate --corpus corpus",
-        "curvet evaluate --bundle models/own --field labelled_runs --format json --out scores.json",
-    )
-)
-@click.option("--bundle", type=_PATH, metavar="DIR", help="A predictor other than the shipped one.")
-@click.option("--corpus", type=_PATH, metavar="DIR", help="Simulated runs to score on.")
-@click.option("--field", type=_PATH, metavar="DIR", help="Real labelled runs to score on.")
-@click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
-@_out
-@_lang
-def evaluate(
-    bundle: Path | None, corpus: Path | None, field: Path | None, layout: str, out: Path | None
-) -> None:
-    """Score a predictor on runs whose cause is known."""
-    import json
-
-    from .evaluate import evaluate as score
-    from .report.scores_as_text import scores_to_text
-
-    scores = score(bundle=bundle, corpus=corpus, field=field)
-    with sink(out) as stream:
-        stream.write(
-            json.dumps(scores, indent=2) + "\n" if layout == "json" else scores_to_text(scores)
-        )
-
-
-@main.command(
-    epilog=_examples("curvet causes", "curvet causes lr_too_high", "curvet causes --format json")
-)
-@click.argument("key", required=False)
-@click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
-@_lang
-def causes(key: str | None, layout: str) -> None:
-    """Show the causes that can be found: what the curves show and what to try."""
-    import json
-
-    from .causes import CAUSES
-    from .errors import UnknownCauseError
-    from .report.as_json import cause_to_dict
-    from .report.as_text import cause_to_text
-
-    if key is not None and key not in CAUSES:
-        raise UnknownCauseError(key, CAUSES)
-    chosen = list(CAUSES.values()) if key is None else [CAUSES[key]]
-    if layout == "json":
-        records = [cause_to_dict(cause) for cause in chosen]
-        click.echo(json.dumps({"schema_version": 2, "causes": records}, indent=2))
-    else:
-        texts = (cause_to_text(cause, with_links=key is not None) for cause in chosen)
-        click.echo("\n\n".join(texts))
-
-
 def _limit(text: str) -> tuple[str, float | None]:
     """Read ``CAUSE[:P]``."""
-    from .causes import CAUSES
-    from .errors import UnknownCauseError
+    from ..causes import CAUSES
+    from ..errors import UnknownCauseError
 
     cause, colon, number = text.partition(":")
     if cause not in CAUSES:
@@ -452,7 +283,7 @@ def _limit(text: str) -> tuple[str, float | None]:
 
 
 def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bool) -> str:
-    from .report import as_csv, as_json, as_text
+    from ..report import as_csv, as_json, as_text
 
     shown = [row for row in rows if show_skipped or row.status != "skipped"]
     if layout == "json":
@@ -479,8 +310,8 @@ def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bo
 
 def _conclude(rows: Sequence[Row], limits: Sequence[tuple[str, float | None]], strict: bool) -> int:
     """Say on stderr what went wrong and return the exit code."""
-    from .readers import ACCEPTED
-    from .report.as_text import skipped_to_text
+    from ..readers import ACCEPTED
+    from ..report.as_text import skipped_to_text
 
     if skipped := [row.source for row in rows if row.status == "skipped"]:
         click.echo(skipped_to_text(skipped), err=True)

@@ -1,0 +1,128 @@
+"""The Label record: what one person says of one run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from ..causes import CAUSES
+from ..errors import LabelError
+from ..roles import assign
+from ..run import Run
+
+TAXONOMY = 1
+"""Version of the keys in `causes.CAUSES`; goes up when one is renamed or changes its meaning."""
+
+UNSURE = "unknown"
+"""Said of a run of which a person cannot tell the cause."""
+
+MAX_NOTE = 2000  # letters
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one annotator says of one run.
+
+    Parameters
+    ----------
+    run_id : str
+        As in the table of scores: the run's path below the scored folder.
+    causes : tuple of str
+        Keys, the main one first; ``("unknown",)`` if the annotator cannot tell; empty if an
+        earlier label is withdrawn.
+    annotator : str
+        Who says so.
+    labelled_at : datetime
+        In UTC. Of several labels of one run by one annotator the latest counts.
+    confidence : float or None
+        How sure, 0 to 1; None if not said.
+    note : str
+        Free text.
+    curve_hash : str
+        See `curve_hash`; "" if not known.
+    taxonomy : int
+        See `TAXONOMY`.
+    """
+
+    run_id: str
+    causes: tuple[str, ...]
+    annotator: str
+    labelled_at: datetime
+    confidence: float | None = None
+    note: str = ""
+    curve_hash: str = ""
+    taxonomy: int = TAXONOMY
+
+    def __post_init__(self) -> None:
+        where = f"the label of {self.run_id!r:.120} by {self.annotator!r:.60}"
+        if not self.run_id or not self.annotator.strip():
+            raise LabelError(f"{where}: a label needs a run_id and an annotator")
+        if len(set(self.causes)) < len(self.causes) or (
+            UNSURE in self.causes and len(self.causes) > 1
+        ):
+            raise LabelError(
+                f"{where}: {';'.join(self.causes)} names a cause twice, or {UNSURE} beside a cause"
+            )
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise LabelError(f"{where}: a confidence of {self.confidence}; accepted: 0 to 1")
+        if len(self.note) > MAX_NOTE:
+            raise LabelError(f"{where}: a note of {len(self.note)} letters; at most {MAX_NOTE}")
+        if self.labelled_at.tzinfo is None:
+            object.__setattr__(self, "labelled_at", self.labelled_at.replace(tzinfo=UTC))
+        object.__setattr__(self, "labelled_at", self.labelled_at.astimezone(UTC))
+
+    def withdrawn(self, at: datetime) -> Label:
+        """Return the label that takes this one back."""
+        return replace(self, causes=(), labelled_at=at, confidence=None, note="")
+
+
+def check_causes(label: Label, team: Collection[str]) -> None:
+    """Refuse a label of causes that nobody has defined.
+
+    Parameters
+    ----------
+    label : Label
+        Any.
+    team : collection of str
+        Keys of the causes that the team has added.
+
+    Raises
+    ------
+    LabelError
+        An unknown cause, or a label of a newer taxonomy.
+    """
+    where = f"the label of {label.run_id!r:.120} by {label.annotator!r:.60}"
+    if label.taxonomy > TAXONOMY:
+        raise LabelError(
+            f"{where} is of taxonomy version {label.taxonomy}, this curvet knows {TAXONOMY}; "
+            "install the newer curvet that wrote it"
+        )
+    known = [*CAUSES, *team, UNSURE]
+    if unknown := [key for key in label.causes if key not in known]:
+        raise LabelError(
+            f"{where} names the unknown cause {unknown[0]!r:.60}; known: {', '.join(known)}. Add "
+            "a cause of your own on the page of `curvet label`, or define it in a file for --causes"
+        )
+
+
+def curve_hash(run: Run) -> str:
+    """Return a hash of the training and the validation loss, 32 hexadecimal digits.
+
+    Two copies of a log have the same one, wherever they lie and whatever the tags are called.
+
+    Parameters
+    ----------
+    run : Run
+        Any that has a training loss.
+    """
+    channels = assign(run)
+    digest = hashlib.sha256()
+    for curve in (channels.loss, channels.val):
+        for numbers in (curve.step, curve.value) if curve is not None else ():
+            sound = np.where(np.isnan(numbers), np.nan, numbers) + 0.0  # one NaN, one zero
+            digest.update(np.ascontiguousarray(sound, dtype="<f8").tobytes() + b"|")
+    return digest.hexdigest()[:32]

@@ -1,0 +1,364 @@
+"""Labels in a database: rows are added, none is changed or removed.
+
+SQLite for one machine, PostgreSQL for a team. Each label is a transaction of its own, so that a
+process may be killed at any moment and several may write at once. docs/labels.md describes the
+tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..causes import CAUSES
+from ..causes.team import TeamCause, by_key
+from ..errors import LabelError
+from .label import UNSURE, Label, check_causes
+
+STORE_FORMAT = 1
+_SQLITE_MAGIC = b"SQLite format 3\0"
+_PATIENCE = 30.0  # seconds to wait for another writer
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """All that a store or a file of labels holds.
+
+    Parameters
+    ----------
+    rows : tuple of Label
+        In the order in which they were added.
+    causes : mapping of key to TeamCause
+        Those that the team has added.
+    source : str
+        Where they come from, for messages.
+    """
+
+    rows: tuple[Label, ...]
+    causes: dict[str, TeamCause] = field(default_factory=dict)
+    source: str = ""
+
+    def current(self) -> list[Label]:
+        """Return of each run and annotator the label that counts: the latest, if it is not empty.
+
+        Of several of the same moment the one added last counts.
+        """
+        latest: dict[tuple[str, str], Label] = {}
+        for label in self.rows:
+            key = (label.run_id, label.annotator)
+            if key not in latest or label.labelled_at >= latest[key].labelled_at:
+                latest[key] = label
+        return [label for label in latest.values() if label.causes]
+
+
+def is_url(where: str) -> bool:
+    """Tell the URL of a database from the path of a file."""
+    return "://" in where
+
+
+def open_store(where: str | Path) -> Store:
+    """Open a store; one that is not there is made.
+
+    Parameters
+    ----------
+    where : str or Path
+        Path of an SQLite file, or URL of a database: postgresql://USER:PASSWORD@HOST/NAME.
+
+    Raises
+    ------
+    LabelError
+        The extra `label` is not installed; no store; one made by a newer curvet; a database that
+        cannot be reached.
+    """
+    try:
+        from sqlalchemy import create_engine
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    except ModuleNotFoundError as error:
+        raise LabelError(
+            f"labels in a database need the package {error.name}; pip install 'curvet[label]'"
+        ) from error
+    text = str(where)
+    if is_url(text):
+        try:
+            url = make_url(text)
+        except ArgumentError as error:
+            raise LabelError(f"{masked(text)}: no URL of a database; {_ACCEPTED}") from error
+        if url.drivername in ("postgresql", "postgres"):
+            url = url.set(drivername="postgresql+psycopg")
+    else:
+        _check_file(Path(text))
+        url = make_url("sqlite://").set(database=text)
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.get_backend_name() == "sqlite":
+        options["connect_args"] = {"timeout": _PATIENCE}
+    try:
+        engine = create_engine(url, **options)
+    except NoSuchModuleError as error:
+        raise LabelError(f"{masked(text)}: an unknown kind of database; {_ACCEPTED}") from error
+    except ModuleNotFoundError as error:
+        raise LabelError(
+            f"{masked(text)}: needs the package {error.name}; pip install 'curvet[postgresql]'"
+        ) from error
+    store = Store(masked(text), engine)
+    store.prepare()
+    return store
+
+
+_ACCEPTED = "accepted: the path of an SQLite file, or postgresql://USER:PASSWORD@HOST/NAME"
+
+
+def masked(where: str) -> str:
+    """Hide a password in a URL.
+
+    Examples
+    --------
+    >>> masked("postgresql://me:secret@host/labels")
+    'postgresql://me:***@host/labels'
+    """
+    scheme, found, rest = where.partition("://")
+    user, at, host = rest.rpartition("@")
+    if not found or not at:
+        return where
+    return f"{scheme}://{user.partition(':')[0]}{':***' if ':' in user else ''}@{host}"
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise LabelError(f"{path}: a folder; give the name of a file for the labels")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") if path.exists() else _nothing() as file:
+            head = file.read(len(_SQLITE_MAGIC)) if file else b""
+    except OSError as error:
+        raise LabelError(f"{path}: cannot be opened ({error.strerror})") from error
+    if head and head != _SQLITE_MAGIC:
+        raise LabelError(
+            f"{path}: no SQLite file; {_ACCEPTED}. To take labels out of a CSV or JSON file, use "
+            "`curvet labels import`"
+        )
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """An open store; safe to use from several threads and processes.
+
+    Parameters
+    ----------
+    source : str
+        Where it lies, without a password.
+    engine : sqlalchemy.Engine
+        How to reach it.
+    """
+
+    source: str
+    engine: Any
+
+    def prepare(self) -> None:
+        """Make the tables where they are missing, and refuse those of a newer curvet."""
+        with self._transaction() as connection:
+            _tables().metadata.create_all(connection, checkfirst=True)
+        meta = _tables().meta
+        with self._transaction() as connection:
+            found = connection.execute(meta.select()).mappings().all()
+            values = {row["key"]: row["value"] for row in found}
+            if not values:
+                _insert_once(connection, meta, {"key": "format", "value": str(STORE_FORMAT)})
+            elif values.get("format") != str(STORE_FORMAT):
+                raise LabelError(
+                    f"{self.source}: labels of format {values.get('format', '?')}, this curvet "
+                    f"reads {STORE_FORMAT}; install the newer curvet that wrote them"
+                )
+
+    def add(self, labels: Iterable[Label]) -> int:
+        """Add labels, all or none; one that is there already is left out.
+
+        Returns
+        -------
+        int
+            How many were new.
+
+        Raises
+        ------
+        LabelError
+            An unknown cause; nothing is added.
+        """
+        labels = list(labels)
+        known = self.causes()
+        for label in labels:
+            check_causes(label, known)
+        table = _tables().labels
+        with self._transaction() as connection:
+            return sum(_insert_once(connection, table, _record(label)) for label in labels)
+
+    def add_cause(self, cause: TeamCause, annotator: str) -> None:
+        """Add a cause of the team, or new words for it.
+
+        Raises
+        ------
+        LabelError
+            The key of a cause that curvet itself knows.
+        """
+        if cause.key in CAUSES or cause.key == UNSURE:
+            raise LabelError(f"the cause {cause.key!r} is known already; choose another key")
+        row = {
+            "key": cause.key,
+            "title": cause.title,
+            "sign": cause.sign,
+            "remedies": "\n".join(cause.remedies),
+            "annotator": annotator,
+            "added_at": datetime.now(UTC).isoformat(),
+        }
+        with self._transaction() as connection:
+            connection.execute(_tables().causes.insert(), [row])
+
+    def causes(self) -> dict[str, TeamCause]:
+        """Return the causes of the team by key, in their latest words."""
+        table = _tables().causes
+        with self._transaction() as connection:
+            rows = connection.execute(table.select().order_by(table.c.id)).mappings().all()
+        return by_key(
+            TeamCause(
+                row["key"],
+                row["title"],
+                row["sign"],
+                tuple(text for text in row["remedies"].split("\n") if text),
+            )
+            for row in rows
+        )
+
+    def labels(self) -> Labels:
+        """Return all that was ever added."""
+        table = _tables().labels
+        with self._transaction() as connection:
+            rows = connection.execute(table.select().order_by(table.c.id)).mappings().all()
+        return Labels(tuple(_label(row) for row in rows), self.causes(), self.source)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            raise LabelError(
+                f"{self.source}: the labels cannot be read or written ({reason:.300}); what was "
+                "added before is not lost. Check the address, the permissions and the disk"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    metadata: Any
+    meta: Any
+    labels: Any
+    causes: Any
+
+
+_made: list[_Tables] = []
+
+
+def _tables() -> _Tables:
+    """Describe the tables; once, since SQLAlchemy is imported late."""
+    if _made:
+        return _made[0]
+    from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+    metadata = MetaData()
+    tables = _Tables(
+        metadata,
+        Table(
+            "curvet_meta",
+            metadata,
+            Column("key", String(40), primary_key=True),
+            Column("value", Text, nullable=False),
+        ),
+        Table(
+            "curvet_labels",
+            metadata,
+            Column("id", Integer, primary_key=True, autoincrement=True),
+            Column("run_id", Text, nullable=False),
+            Column("cause", Text, nullable=False),
+            Column("annotator", Text, nullable=False),
+            Column("labelled_at", String(40), nullable=False),
+            Column("confidence", Float),
+            Column("note", Text, nullable=False),
+            Column("curve_hash", String(64), nullable=False),
+            Column("taxonomy", Integer, nullable=False),
+            # Imported twice, or sent twice by a browser, a label is there once.
+            UniqueConstraint("run_id", "annotator", "labelled_at", "cause"),
+            sqlite_autoincrement=True,
+        ),
+        Table(
+            "curvet_causes",
+            metadata,
+            Column("id", Integer, primary_key=True, autoincrement=True),
+            Column("key", String(40), nullable=False),
+            Column("title", Text, nullable=False),
+            Column("sign", Text, nullable=False),
+            Column("remedies", Text, nullable=False),
+            Column("annotator", Text, nullable=False),
+            Column("added_at", String(40), nullable=False),
+            sqlite_autoincrement=True,
+        ),
+    )
+    _made.append(tables)
+    return tables
+
+
+def _insert_once(connection: Any, table: Any, row: dict[str, Any]) -> int:
+    """Insert a row unless it is there; return how many were inserted."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+
+        return int(
+            connection.execute(
+                insert_postgresql(table).values(row).on_conflict_do_nothing()
+            ).rowcount
+        )
+    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+    return int(
+        connection.execute(insert_sqlite(table).values(row).on_conflict_do_nothing()).rowcount
+    )
+
+
+def _record(label: Label) -> dict[str, Any]:
+    return {
+        "run_id": label.run_id,
+        "cause": ";".join(label.causes),
+        "annotator": label.annotator,
+        "labelled_at": label.labelled_at.isoformat(timespec="microseconds"),
+        "confidence": label.confidence,
+        "note": label.note,
+        "curve_hash": label.curve_hash,
+        "taxonomy": label.taxonomy,
+    }
+
+
+def _label(row: Any) -> Label:
+    return Label(
+        row["run_id"],
+        tuple(filter(None, row["cause"].split(";"))),
+        row["annotator"],
+        datetime.fromisoformat(row["labelled_at"]),
+        row["confidence"],
+        row["note"],
+        row["curve_hash"],
+        row["taxonomy"],
+    )
