@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import Bundle, load_bundle
+from .bundle import Bundle, find_bundle, load_bundle
 from .classifiers import Inputs, predict_raw
 from .coerce import to_run
 from .diagnosis import Diagnosis
@@ -70,12 +70,12 @@ class Predictor:
     def load(
         cls, bundle: Path | None = None, prior: str = "default", coverage: float = 0.9
     ) -> Predictor:
-        """Load a bundle from its folder; the shipped one when left out.
+        """Load a bundle from its folder.
 
         Parameters
         ----------
         bundle : Path, optional
-            The folder.
+            A bundle, or a home of bundles; see `bundle.find_bundle` for both, and for none.
         prior : str
             See `prior.ACCEPTED`.
         coverage : float
@@ -277,7 +277,8 @@ def predict_cause(
         Further channels, of any length: validation loss, gradient norm before clipping,
         learning rate. They win over those of the same role in `curve`.
     bundle : Predictor or path, optional
-        Another predictor than the one that ships with curvet.
+        Another predictor than the one that ships with curvet: a bundle, or a home of bundles for
+        its champion. When left out, what the environment variable ``CURVET_BUNDLE`` names.
     prior : str
         How common each cause is where the run comes from: "default" (as trained: healthy is by
         far the commonest), "uniform", "healthy=0.8", or a JSON file of shares.
@@ -304,14 +305,15 @@ def predict_cause(
     return predictor.diagnose(to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
 
 
-_loaded: dict[tuple[Path | None, str, float], Predictor] = {}
+_loaded: dict[tuple[Path, str, float], Predictor] = {}
 
 
 def _predictor(bundle: str | os.PathLike[str] | None, prior: str, coverage: float) -> Predictor:
     """Load each bundle once in a process."""
-    key = (None if bundle is None else Path(bundle).resolve(), prior, coverage)
+    place = find_bundle(None if bundle is None else Path(bundle))
+    key = (place.resolve(), prior, coverage)
     if key not in _loaded:
-        _loaded[key] = Predictor.load(*key)
+        _loaded[key] = Predictor.load(place, prior, coverage)
     return _loaded[key]
 
 
