@@ -117,20 +117,28 @@ def _softmax(scores: Array, log_p: Array) -> Array:
 
 
 class Strength(NamedTuple):
-    """How firmly slope, intercepts and weights are held at their start."""
+    """How firmly slope, intercepts and weights are held at their start; inf: no weights at all."""
 
     slope: float
     intercept: float
     weights: float
 
 
-RECALIBRATE = tuple(Strength(5.0, i, np.inf) for i in (0.3, 1.0, 3.0, 10.0))
+RECALIBRATE = tuple(Strength(5.0, intercept, np.inf) for intercept in (0.1, 0.3, 1.0, 3.0))
 """Strengths that are tried where there are few labels: the answers alone are adapted."""
 
-LEARN = tuple(
-    Strength(5.0, i, w) for i in (0.3, 1.0, 3.0) for w in (1.0, 3.0, 10.0, 30.0, 100.0, np.inf)
-)
+LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (0.3, 1.0, 3.0, 10.0, np.inf))
 """Strengths that are tried where there are more."""
+
+
+class Axes(NamedTuple):
+    """Centre (unit,) and scaled principal axes (unit, axis) of what the nets see of some runs."""
+
+    centre: Array
+    axes: Array
+
+
+NO_AXES = Axes(np.empty(0), np.empty((0, 0)))
 
 
 def fit_adaptation(
@@ -140,6 +148,7 @@ def fit_adaptation(
     known: NDArray[np.int64],
     old_prior: Array,
     strength: Strength,
+    axes: Axes,
 ) -> Adaptation:
     """Fit to labelled runs.
 
@@ -156,13 +165,15 @@ def fit_adaptation(
     old_prior : array of shape (old cause,)
         How common each cause is in the old answers.
     strength : Strength
-        With infinite strength on the weights there are none.
+        Of all.
+    axes : Axes
+        See `find_axes`; not used without weights.
     """
     from scipy.optimize import minimize
 
-    learns = np.isfinite(strength.weights)
-    centre, axes = _principal(seen) if learns else (np.empty(0), np.empty((0, 0)))
-    x = (seen - centre) @ axes if learns else np.empty((len(seen), 0))
+    learns = bool(np.isfinite(strength.weights))
+    centre, directions = axes if learns else NO_AXES
+    x = (seen - centre) @ directions if learns else np.empty((len(seen), 0))
     # A vote for what is ruled out by definition says nothing about the rest.
     ruled_out = ~np.isfinite(log_p)
     target = np.where(ruled_out, 0.0, shares)
@@ -200,17 +211,25 @@ def fit_adaptation(
         float(best[0]),
         best[1 : 1 + n],
         centre,
-        axes,
+        directions,
         best[1 + n :].reshape(d, n),
         votes / votes.sum(),
     )
 
 
-def _principal(seen: Array) -> tuple[Array, Array]:
-    """Return the centre and the scaled principal axes of what the nets see of the team's runs."""
+def find_axes(seen: Array) -> Axes:
+    """Find the directions in which what the nets see of a team's runs differs most.
+
+    Parameters
+    ----------
+    seen : array of shape (run, unit)
+        See `activations`.
+    """
     centre = seen.mean(0)
-    _, spread, axes = np.linalg.svd(seen - centre, full_matrices=False)
+    # By the products of runs, which are fewer than units as a rule.
+    squares, sides = np.linalg.eigh((seen - centre) @ (seen - centre).T)
+    most = np.flatnonzero(squares > 1e-9 * max(float(squares[-1]), 1e-300))[: -N_AXES - 1 : -1]
+    axes = (seen - centre).T @ (sides[:, most] / np.sqrt(squares[most]))
     # The signs of axes are arbitrary, but must be the same on every machine.
-    axes = axes[:N_AXES]
-    axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]
-    return centre, axes.T * np.sqrt(len(seen)) / max(float(spread[0]), 1e-12)
+    axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    return Axes(centre, axes * np.sqrt(len(seen) / max(float(squares[-1]), 1e-300)))

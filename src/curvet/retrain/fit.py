@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adaptation import Adaptation, Strength, fit_adaptation
+from ..adaptation import NO_AXES, Adaptation, Axes, Strength, find_axes, fit_adaptation
 
 Array = NDArray[np.float64]
 
@@ -46,10 +46,17 @@ class Sample:
             self.log_p[rows], self.seen[rows], self.shares[rows], self.known, self.old_prior
         )
 
-    def fit(self, strength: Strength) -> Adaptation:
-        """Fit to all runs."""
+    def fit(self, strength: Strength, axes: Axes | None = None) -> Adaptation:
+        """Fit to all runs; `axes` if they have been found already."""
+        learns = np.isfinite(strength.weights)
         return fit_adaptation(
-            self.log_p, self.seen, self.shares, self.known, self.old_prior, strength
+            self.log_p,
+            self.seen,
+            self.shares,
+            self.known,
+            self.old_prior,
+            strength,
+            axes or (find_axes(self.seen) if learns else NO_AXES),
         )
 
 
@@ -61,7 +68,7 @@ def soft_log_loss(p: Array, shares: Array) -> Array:
 def choose_strength(
     sample: Sample, folds: NDArray[np.int64], strengths: Sequence[Strength]
 ) -> Strength:
-    """Choose by cross-validation; of equals the firmest.
+    """Choose by cross-validation; of equals the first.
 
     Parameters
     ----------
@@ -70,29 +77,18 @@ def choose_strength(
     folds : array of shape (run,)
         Groups of runs that stay together are of one fold.
     strengths : sequence of Strength
-        What is tried: the intercepts with the firmest weights first, then the weights.
+        What is tried.
     """
-    order = sorted(strengths, key=lambda s: (-s.weights, -s.intercept))
-    firmest = [s for s in order if s.weights == order[0].weights]
-    best = _least(sample, folds, firmest)
-    return _least(sample, folds, [s for s in order if s.intercept == best.intercept])
-
-
-def _least(sample: Sample, folds: NDArray[np.int64], strengths: Sequence[Strength]) -> Strength:
-    if len(strengths) == 1:
-        return strengths[0]
-    costs = [soft_log_loss(predict_held(sample, folds, s), sample.shares).mean() for s in strengths]
-    return strengths[int(np.argmin(costs))]
-
-
-def predict_held(sample: Sample, folds: NDArray[np.int64], strength: Strength) -> Array:
-    """Answer for each fold by what was fitted on the others, (run, cause)."""
-    p = np.empty_like(sample.log_p)
+    costs = np.zeros(len(strengths))
     for fold in np.unique(folds):
         held = folds == fold
-        fitted = sample.part(~held).fit(strength)
-        p[held] = fitted.of(sample.log_p[held], sample.seen[held])
-    return p
+        rest, asked = sample.part(~held), sample.part(held)
+        learns = any(np.isfinite(strength.weights) for strength in strengths)
+        axes = find_axes(rest.seen) if learns else NO_AXES
+        for place, strength in enumerate(strengths):
+            p = rest.fit(strength, axes).of(asked.log_p, asked.seen)
+            costs[place] += soft_log_loss(p, asked.shares).sum()
+    return strengths[int(np.argmin(costs))]
 
 
 def cross_fit(
@@ -118,7 +114,10 @@ def cross_fit(
 def _answer(
     sample: Sample, folds: NDArray[np.int64], fold: int, strengths: Sequence[Strength]
 ) -> Array:
+    from threadpoolctl import threadpool_limits
+
     held = folds == fold
     rest = sample.part(~held)
-    fitted = rest.fit(choose_strength(rest, folds[~held], strengths))
-    return fitted.of(sample.log_p[held], sample.seen[held])
+    with threadpool_limits(1):  # as many processes as cores do the rest
+        fitted = rest.fit(choose_strength(rest, folds[~held], strengths))
+        return fitted.of(sample.log_p[held], sample.seen[held])

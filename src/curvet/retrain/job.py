@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int | None], object]
 LEAST = 20
 """Labelled runs below which nothing is learned."""
 
-FEW = 100
+FEW = 50
 """Labelled runs below which the answers alone are recalibrated."""
 
 LEAST_OF_CAUSE = 5
