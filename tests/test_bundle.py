@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 
 from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
 from curvet.calibrate import COVERAGES, Calibration
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, TeamCause
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import BundleError
@@ -49,19 +51,28 @@ def made_up(n_per_cause: int, seed: int) -> Inputs:
     return make_inputs(runs)
 
 
-def make_bundle(folder: Path) -> None:
+def make_bundle(
+    folder: Path,
+    causes: Sequence[str] = tuple(CAUSES),
+    team_causes: Mapping[str, TeamCause] = MappingProxyType({}),
+) -> None:
     """Save a bundle of small classifiers, in a few seconds."""
     inputs = made_up(8, 0)
-    y = np.arange(len(inputs)) % len(CAUSES)
+    n = len(causes)
+    y = np.arange(len(inputs)) % n
+    shares = tuple(PRIOR.get(key, 0.02) for key in causes)
+    calibration = replace(CALIBRATION, prior=tuple(share / sum(shares) for share in shares))
+    if tuple(causes) == tuple(CAUSES):
+        calibration = CALIBRATION
     classifiers: Sequence[Any] = [
         Tabular(iterations=3, min_leaf=3, leaves=6),
         Mlp(training=NetTraining(2, 2e-3, 1)),
         Cnn(training=NetTraining(2, 3e-3, 1)),
     ]
     for classifier in classifiers:
-        classifier.fit(inputs, y, np.ones(len(y)), len(CAUSES), 0, lambda done, total: None)
+        classifier.fit(inputs, y, np.ones(len(y)), n, 0, lambda done, total: None)
     novelty = fit_novelty(inputs.table, made_up(4, 5).table, 0)
-    save_bundle(folder, list(CAUSES), classifiers, CALIBRATION, novelty, MADE)
+    save_bundle(folder, causes, classifiers, calibration, novelty, MADE, team_causes)
 
 
 @pytest.fixture(scope="module")

@@ -273,10 +273,11 @@ def _name(folder: Path, digest: str) -> str:
 
 def _team_causes(folder: Path, manifest: Mapping[str, Any]) -> dict[str, TeamCause]:
     """Read the words for the causes of a team's own, which may be none."""
+    told = manifest.get("team_causes", {})
     try:
-        own = {
-            key: TeamCause.of(key, plain) for key, plain in manifest.get("team_causes", {}).items()
-        }
+        if any(not isinstance(plain.get("remedies", []), list) for plain in told.values()):
+            raise TypeError("remedies are expected to be a list of texts")
+        own = {key: TeamCause.of(key, plain) for key, plain in told.items()}
     except (LabelError, AttributeError, TypeError) as error:
         raise BundleError(f"{folder}: manifest.json: team_causes: {error}") from error
     for key, cause in own.items():

@@ -193,7 +193,7 @@ class Predictor:
         asked = [d for d in diagnoses if d.probabilities]
         p = np.array([[d.probabilities[key] for key in causes] for d in asked])
         p = p.reshape(len(asked), len(causes))
-        answers = reweigh(p, old, estimate_prior(p, old))
+        answers = reweigh(p, old, estimate_prior(p, old, self.healthy))
         verdicts = iter(self.judge(answers, [d.novelty for d in asked]))
         return [_settled(d, next(verdicts)) if d.probabilities else d for d in diagnoses]
 
@@ -201,6 +201,12 @@ class Predictor:
     def trained_prior(self) -> Array:
         """How common each cause is in the answers of the bundle itself, (cause,)."""
         return self.bundle.prior
+
+    @property
+    def healthy(self) -> int | None:
+        """Place of healthy runs among the causes of the bundle; None if it does not know them."""
+        causes = self.bundle.causes
+        return causes.index("healthy") if "healthy" in causes else None
 
     def _measured(self, run: Run, channels: Channels) -> Diagnosis:
         """Make a diagnosis that has no answer yet."""

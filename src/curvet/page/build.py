@@ -22,13 +22,13 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..causes import CAUSES, title_of
+from ..causes import CAUSES, know_team_causes, title_of
 from ..errors import ScoreError
 from ..score.state import Known, known_runs
 from ..texts import catalogue, language, say
 from ..whole import whole
 from .curves import Drawing, changed, choose, read_drawings
-from .table import Score, read_scores
+from .table import Score, read_scores, read_team_causes
 
 BLOCK = 100
 SCRIPTS = ("tools.js", "plot.js", "page.js")
@@ -88,6 +88,7 @@ def write_page(
     if out.is_dir():
         raise ScoreError(f"{out}: a folder; give the name of a file")
     scores = read_scores(table)
+    know_team_causes(read_team_causes(table))
     known, notes = _known(table)
     drawings = read_drawings(scores, choose(scores, curves), known, progress)
     drawn = sum(bool(drawing.curves) for drawing in drawings.values())

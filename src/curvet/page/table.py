@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ScoreError
+from ..causes import TeamCause
+from ..errors import LabelError, ScoreError
 from ..report.as_csv import without_guard
 from ..report.columns import SCHEMA_VERSION
+from ..score.outputs import TEAM_CAUSES
 
 _NEEDED = ("run_id", "source", "status", "cause", "probability", "evidence")
 
@@ -83,6 +85,30 @@ def read_scores(path: Path) -> list[Score]:
             f"{path}: cannot be read as a table of scores ({type(error).__name__}: "
             f"{error!s:.200}); accepted is what `curvet score --out` writes"
         ) from error
+
+
+def read_team_causes(path: Path) -> dict[str, TeamCause]:
+    """Read a team's words for causes of its own from a table; only parquet has any.
+
+    Parameters
+    ----------
+    path : Path
+        A table that `read_scores` could read.
+
+    Raises
+    ------
+    ScoreError
+        Words that are none.
+    """
+    if path.suffix.casefold() != ".parquet":
+        return {}
+    import pyarrow.parquet as pq
+
+    told = (pq.read_schema(path).metadata or {}).get(TEAM_CAUSES.encode(), b"{}")
+    try:
+        return {key: TeamCause.of(key, plain) for key, plain in json.loads(told).items()}
+    except (LabelError, ValueError, TypeError, AttributeError) as error:
+        raise ScoreError(f"{path}: its words for a team's causes are damaged ({error})") from error
 
 
 def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
