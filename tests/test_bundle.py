@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
+from curvet.bundle import ADAPTED_FORMAT, BUNDLE_FORMAT, default_path, load_bundle, save_bundle
 from curvet.calibrate import COVERAGES, Calibration
 from curvet.causes import CAUSES, TeamCause
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
@@ -157,16 +157,16 @@ def test_a_swapped_file_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("number", [0, BUNDLE_FORMAT + 1, "1", None])
+@pytest.mark.parametrize("number", [0, ADAPTED_FORMAT + 1, "1", None])
 def test_another_format_is_refused(number: Any, copy: Path) -> None:
     edit(copy, lambda manifest: manifest.update(format=number))
-    accepted = f"copy: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; train"
+    accepted = f"copy: bundle format {number}, but this curvet reads the formats {BUNDLE_FORMAT} and"
     with pytest.raises(BundleError, match=accepted):
         load_bundle(copy)
 
 
 def test_a_newer_format_is_refused_before_its_files_are_opened(tmp_path: Path) -> None:
-    manifest = {"format": BUNDLE_FORMAT + 1, "files": {"new.onnx": "0"}}
+    manifest = {"format": ADAPTED_FORMAT + 1, "files": {"new.onnx": "0"}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="bundle format"):
         load_bundle(tmp_path)

@@ -32,6 +32,9 @@ from .standardise import IMAGE_CHANNELS
 from .whole import whole
 
 BUNDLE_FORMAT = 2
+ADAPTED_FORMAT = 3
+"""Format of a bundle whose answers are adapted; who reads only the other one must not load it."""
+
 ENVIRONMENT = "CURVET_BUNDLE"
 """Environment variable that names the bundle, or home of bundles, to use where none is named."""
 
@@ -174,7 +177,7 @@ def save_bundle(
         if path.suffix in (".npz", ".safetensors")
     }
     manifest = {
-        "format": BUNDLE_FORMAT,
+        "format": ADAPTED_FORMAT if adaptation else BUNDLE_FORMAT,
         "causes": list(causes),
         "classes": list(classes or causes),
         "classifiers": [classifier.name for classifier in classifiers],
@@ -300,9 +303,10 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     if "format" not in manifest:
         raise BundleError(f"{folder}: manifest.json is damaged: no format")
     number = manifest["format"]
-    if number != BUNDLE_FORMAT:
+    if number not in (BUNDLE_FORMAT, ADAPTED_FORMAT):
         raise BundleError(
-            f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
+            f"{folder}: bundle format {number}, but this curvet reads the formats "
+            f"{BUNDLE_FORMAT} and {ADAPTED_FORMAT}; "
             "train it again, or use the version of curvet that made it"
         )
     needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}

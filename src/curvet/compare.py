@@ -29,30 +29,61 @@ PER_CAUSE = ("recall", "precision", "log_loss")
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a bundle says of n runs.
+
+    Parameters
+    ----------
+    bundle : str
+        Its name.
+    causes : tuple of str
+        Keys, in the order of the columns.
+    probabilities, likely : arrays of shape (n, cause)
+        And which causes are in the conformal set at `COVERAGE`.
+    answered : array of shape (n,), bool
+        Which runs get a verdict.
+    """
+
+    bundle: str
+    causes: tuple[str, ...]
+    probabilities: Array
+    likely: NDArray[np.bool_]
+    answered: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, predictor: Predictor, inputs: Inputs, probabilities: Array | None = None
+    ) -> Answers:
+        """Ask a predictor, or take probabilities that it would have given."""
+        bundle = predictor.bundle
+        p = predictor.probabilities(inputs) if probabilities is None else probabilities
+        likely = bundle.calibration.likely(p, COVERAGE)
+        unlike, undecided = doubts(likely, bundle.novelty.rank(inputs.table))
+        return cls(bundle.name, bundle.causes, p, likely, ~(unlike | undecided))
+
+
 def compare(
-    old: Predictor,
-    new: Predictor,
-    inputs: Inputs,
+    old: Answers,
+    new: Answers,
     target: Array,
     causes: Sequence[str],
-    group: NDArray[np.str_],
+    group: NDArray[np.str_] | NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Compare two predictors on the same labelled runs.
+    """Compare the answers of two bundles for the same labelled runs.
 
     Intervals are bootstrap intervals of 95 % over groups (400 draws from seed 0); both predictors
     see the same draws, so that the interval of a difference is a paired one.
 
     Parameters
     ----------
-    old, new : Predictor
-        They may know different causes.
-    inputs : Inputs
-        Of n runs, none of which either was trained on.
+    old, new : Answers
+        For n runs, none of which either bundle was trained on. They may know different causes.
     target : array of shape (n, cause)
         Soft labels: the share of the votes for each of `causes`; each row is divided by its sum.
     causes : sequence of str
         At least all that `target` speaks of.
-    group : array of shape (n,), str
+    group : array of shape (n,)
         Runs of one group (an experiment, a sweep) are no independent evidence: whole groups are
         drawn.
 
@@ -80,17 +111,18 @@ def compare(
         Shapes that do not fit, or a run without votes.
     """
     target = np.asarray(target, np.float64)
-    if target.shape != (len(inputs), len(causes)) or len(group) != len(inputs):
+    n = len(new.probabilities)
+    if target.shape != (n, len(causes)) or len(group) != n:
         raise ValueError(
-            f"target is expected to have the shape ({len(inputs)}, {len(causes)}) and group "
-            f"({len(inputs)},), got {target.shape} and ({len(group)},)"
+            f"target is expected to have the shape ({n}, {len(causes)}) and group "
+            f"({n},), got {target.shape} and ({len(group)},)"
         )
-    if not len(inputs):
+    if not n:
         raise CorpusError("no runs to compare bundles on")
     total = target.sum(1, keepdims=True)
     if not (np.isfinite(total).all() and (total > 0).all() and (target >= 0).all()):
         raise ValueError("each run needs votes, none of them negative")
-    known = dict.fromkeys([*causes, *old.bundle.causes, *new.bundle.causes])
+    known = dict.fromkeys([*causes, *old.causes, *new.causes])
     votes = np.zeros((len(target), len(known)))
     votes[:, : len(causes)] = target / total
     names, member = np.unique(np.asarray(group), return_inverse=True)
@@ -99,8 +131,8 @@ def compare(
     times = np.stack([np.bincount(draw, minlength=len(names)) for draw in draws]).astype(float)
     whole = np.vstack([np.ones(len(names)), times])  # (1 + draw, group); first: as they are
     sides = {
-        "old": _Side.of(old, inputs, votes, list(known), member, whole),
-        "new": _Side.of(new, inputs, votes, list(known), member, whole),
+        "old": _Side.of(old, votes, list(known), member, whole),
+        "new": _Side.of(new, votes, list(known), member, whole),
     }
     voted = [k for k, key in enumerate(known) if votes[:, k].sum() > 0]
     keys = list(known)
@@ -112,12 +144,12 @@ def compare(
         "coverage_asked": COVERAGE,
         **{
             name: {
-                "bundle": predictor.bundle.name,
-                "unknown": [keys[k] for k in voted if keys[k] not in predictor.bundle.causes],
+                "bundle": answers.bundle,
+                "unknown": [keys[k] for k in voted if keys[k] not in answers.causes],
                 "figures": {figure: _figure(sides[name].figures[figure]) for figure in FIGURES},
                 "reliability": sides[name].reliability,
             }
-            for name, predictor in (("old", old), ("new", new))
+            for name, answers in (("old", old), ("new", new))
         },
         "difference": _difference(sides["old"].figures, sides["new"].figures),
         "causes": {
@@ -140,7 +172,8 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     Parameters
     ----------
     old, new : Predictor
-        As in `compare`. Runs with a cause that one of them knows are compared.
+        Runs with a cause that both of them know are compared: what a team has left out of its
+        own is no mistake.
     folder : Path
         See `trials.read_trial`; whole bases are drawn.
 
@@ -154,13 +187,14 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     CorpusError
         No such run.
     """
-    causes = list(dict.fromkeys([*old.bundle.causes, *new.bundle.causes]))
+    causes = [key for key in old.bundle.causes if key in new.bundle.causes]
     trials = usable_trials(folder, causes)
     target = np.eye(len(causes))[[causes.index(key) for key in trials.cause]]
     out = {}
     for name, rows in trials.parts():
-        base = trials.base[rows]
-        out[name] = compare(old, new, trials.inputs[rows], target[rows], causes, base)
+        inputs = trials.inputs[rows]
+        asked = (Answers.of(old, inputs), Answers.of(new, inputs))
+        out[name] = compare(*asked, target[rows], causes, trials.base[rows])
     return out
 
 
@@ -175,23 +209,18 @@ class _Side:
     @classmethod
     def of(
         cls,
-        predictor: Predictor,
-        inputs: Inputs,
+        answers: Answers,
         votes: Array,
         causes: list[str],
         member: NDArray[np.int64],
         times: Array,
     ) -> _Side:
-        """Ask a predictor; `member` (run,) is the group of each run, `times` (draw, group)."""
-        bundle = predictor.bundle
-        columns = [causes.index(key) for key in bundle.causes]
-        own = predictor.probabilities(inputs)
-        inside = bundle.calibration.likely(own, COVERAGE)
-        unlike, undecided = doubts(inside, bundle.novelty.rank(inputs.table))
+        """Count; `member` (run,) is the group of each run, `times` (draw, group)."""
+        columns = [causes.index(key) for key in answers.causes]
         p = np.full(votes.shape, -1.0)  # below all that it knows
-        p[:, columns] = own
+        p[:, columns] = answers.probabilities
         likely = np.zeros(votes.shape, bool)
-        likely[:, columns] = inside
+        likely[:, columns] = answers.likely
         top = p.argmax(1)
         said = np.eye(len(causes))[top]
         right = (votes * said).sum(1)
@@ -215,7 +244,7 @@ class _Side:
             "log_loss": losses.sum(1),
             "coverage": (votes * likely).sum(1),
             "set_size": likely.sum(1).astype(float),
-            "answered": (~(unlike | undecided)).astype(float),
+            "answered": answers.answered.astype(float),
         }
         figures = {name: summed(values) / count for name, values in of_runs.items()}
         figures["calibration_error"] = gaps / count

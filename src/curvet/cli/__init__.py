@@ -13,6 +13,7 @@ import click
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
 from .runs import diagnose, report, score
+from .team import retrain
 
 
 @click.group(
@@ -34,5 +35,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (diagnose, score, report, simulate, train, evaluate, causes):
+for command in (diagnose, score, report, simulate, train, evaluate, causes, retrain):
     main.add_command(command)

@@ -22,6 +22,7 @@ from ..labels.consensus import Consensus, consensus
 from ..labels.label import UNSURE
 from ..labels.store import Labels
 from ..novelty import Novelty
+from ..texts import say
 from .fit import Sample, choose_strength, cross_fit
 from .groups import folds_of, group_runs
 from .runs import TeamRuns, read_team_runs
@@ -35,6 +36,8 @@ LEAST = 20
 FEW = 50
 """Labelled runs below which the answers alone are recalibrated."""
 
+N_SHOWN = 5  # ids of runs that could not be used
+
 LEAST_OF_CAUSE = 5
 """Runs with votes for a cause of the team below which it is not learned."""
 
@@ -42,6 +45,9 @@ MOST_OF_ONE = 0.95
 """Share of the votes for one cause above which labels cannot teach what tells causes apart."""
 
 N_FOLDS = 5
+
+STEPS = ("labelled runs", "held-out fits", "comparisons")
+"""What `Progress` is told of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,9 +172,24 @@ def learn(
                 "not_used": {reason: len(ids) for reason, ids in runs.notes.items()},
             },
             "left_out": sorted(leave_out),
-            "not_learned": sorted(set(labels.causes) - set(own)),
+            "not_learned": {
+                key: sum(key in vote.shares for vote in votes.values())
+                for key in sorted(set(labels.causes) - set(own))
+            },
         },
     )
+
+
+def lesson_to_text(lesson: Lesson) -> str:
+    """Say what was learned from how much, and what could not be used."""
+    few = len(lesson.runs) < FEW
+    lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
+    for reason, ids in lesson.runs.notes.items():
+        shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
+        lines.append(f"{len(ids)} {reason}: {shown}")
+    for key, count in lesson.made["not_learned"].items():
+        lines.append(say("gate.not_learned", cause=key, runs=count, least=LEAST_OF_CAUSE))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _taxonomy(
