@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..terminal import complain, progress, sink
+from ..terminal import complain, progress, sink, table_lines
 from .options import (
     COVERAGE,
     EXIT_INPUT,
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from ..archive import Row
     from ..diagnosis import Diagnosis
     from ..run import Run
-
-PIPED_WIDTH = 160  # columns of a table that goes to no terminal
 
 
 @click.command(
@@ -297,14 +294,7 @@ def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bo
         return "" if diagnosis is None else as_text.diagnosis_to_text(diagnosis) + "\n"
     if not shown:
         return ""
-    from rich.console import Console
-
-    plain = to_file or not sys.stdout.isatty()
-    width = PIPED_WIDTH if plain and "COLUMNS" not in os.environ else None
-    console = Console(width=width, color_system=None if plain else "auto")
-    with console.capture() as capture:
-        console.print(as_text.table(shown, console.width))
-    lines = [line.rstrip() for line in capture.get().rstrip().lstrip("\n").splitlines()]
+    lines = table_lines(lambda width: [as_text.table(shown, width)], to_file=to_file)
     return "\n".join([*lines, "", as_text.totals(rows), ""])
 
 
