@@ -126,7 +126,7 @@ def _json_lines(path: Path, text: str, on_bad: OnBad | None) -> Iterator[Entry]:
                 raise ValueError(f"a {type(record).__name__}")
         except (ValueError, RecursionError) as error:
             bad = LabelError(
-                f"{place}: {line[:80]!r} is no JSON object ({error!s:.120}); accepted is one "
+                f"{place}: {line.strip()[:80]!r} is no JSON object ({error!s:.120}); accepted is one "
                 'object a line, as in {"run_id": "7", "cause": "lr_too_high"}'
             )
             refuse(bad, on_bad)
@@ -192,18 +192,15 @@ def _parquet_entries(path: Path, tell: Tell) -> Iterator[Entry]:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
             if missing := [name for name in NEEDED if name not in names]:
-                raise LabelError(
-                    f"{path}: without the column {', '.join(missing)}; accepted are {NAMES}"
-                )
+                found = f"without the column {' and '.join(missing)}"
+                raise LabelError(f"{path}: {found}; accepted are {', '.join(NAMES)}")
             if others := [name for name in names if name not in NAMES]:
-                tell(
-                    f"{path}: columns that are not part of a label are left out: "
-                    f"{', '.join(others):.300}"
-                )
+                told = ", ".join(others)
+                tell(f"{path}: columns that are not part of a label are left out: {told:.300}")
             number = size = 0
             kept = [name for name in names if name in NAMES]
             for batch in file.iter_batches(batch_size=256, columns=kept):
-                size += batch.nbytes  # a small file may stand for a large table
+                size += sum(_unpacked(path, *column) for column in zip(kept, batch, strict=True))
                 if size > MAX_BYTES:
                     raise LabelError(f"{path}: more than {MAX_BYTES / 1e6:,.0f} MB once unpacked")
                 for record in batch.to_pylist():
@@ -211,6 +208,24 @@ def _parquet_entries(path: Path, tell: Tell) -> Iterator[Entry]:
                     yield f"{path}, row {number}", record
     except (pa.ArrowException, OSError, ValueError) as error:
         raise LabelError(f"{path}: no readable parquet file ({error!s:.200})") from error
+
+
+def _unpacked(path: Path, name: str, column: Any) -> int:
+    """Return the bytes of some cells of a column; a small file may stand for a large table."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        if pa.types.is_primitive(kind) or pa.types.is_null(kind):
+            return int(column.nbytes)
+        raise LabelError(f"{path}: the column {name} holds {kind}; accepted are texts and numbers")
+    sizes = pc.binary_length(getattr(column, "dictionary", column))
+    if (pc.max(sizes).as_py() or 0) > MAX_LINE:
+        raise LabelError(f"{path}: a {name} of more than {MAX_LINE:,} bytes")
+    if pa.types.is_dictionary(column.type):
+        sizes = sizes.take(column.indices)
+    return int(pc.sum(sizes).as_py() or 0)
 
 
 def causes_of(path: Path, content: Any) -> dict[str, TeamCause]:

@@ -95,6 +95,8 @@ def collect(
         if number == MAX_ROWS:
             raise LabelError(f"{source}: more than {MAX_ROWS:,} rows; split it into several files")
         try:
+            if missing := [name for name in NEEDED if name not in record]:
+                raise LabelError(f"no {' and no '.join(missing)}; accepted are {', '.join(NAMES)}")
             if not record.get("cause") and not record.get("labelled_at"):
                 waiting += 1  # of a table that a person is still filling in
                 continue

@@ -84,7 +84,11 @@ def open_store(where: str | Path, *, create: bool = True) -> Store:
             f"{masked(text)}: needs the package {error.name}; pip install 'curvet[postgresql]'"
         ) from error
     store = Store(masked(text), engine)
-    store.prepare(create=create)
+    try:
+        store.prepare(create=create)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -223,10 +227,11 @@ class Store:
             check_causes(label, known)
         added = 0
         with self._transaction() as connection:
-            insert = _insert_once(connection, _tables().labels)
+            table = _tables().labels
+            insert = _insert_once(connection, table).returning(table.c.id)
             for place in range(0, len(labels), _AT_ONCE):
                 rows = [_record(label) for label in labels[place : place + _AT_ONCE]]
-                added += connection.execute(insert, rows).rowcount
+                added += len(connection.execute(insert, rows).all())
         return added
 
     def add_cause(self, cause: TeamCause, annotator: str) -> None:
