@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import math
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,52 +33,17 @@ def test_registry_and_files_agree() -> None:
     assert not {reader.name for reader in READERS} & set(names)
 
 
-def free_port() -> int:
-    with contextlib.closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A port at which nothing listens, kept so that nothing can begin to."""
-    with contextlib.closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield int(sock.getsockname()[1])
+@pytest.fixture(scope="module")
+def folder(mlflow_folder: Path) -> Path:
+    return mlflow_folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mlflow")
-
-
-@pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[str]:
+def server(request: pytest.FixtureRequest) -> str:
     """A server of MLflow with one experiment of five runs, one deleted, and one without any."""
-    pytest.importorskip("mlflow.server")
-    port = free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri",
-               f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts",
-               "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]  # fmt: skip
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=log, stderr=log, start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true",
-                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        )  # fmt: skip
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        for _ in range(600):  # a busy machine takes minutes
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{uri}/health") as answer:
-                if answer.status == 200:
-                    break
-            assert process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.5)
-        fill(uri)
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    uri = str(request.getfixturevalue("mlflow_server"))  # whose name is that of the reader here
+    fill(uri)
+    return uri
 
 
 def fill(uri: str) -> None:

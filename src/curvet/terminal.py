@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -12,6 +13,7 @@ import click
 
 from .whole import whole
 
+PIPED_WIDTH = 160  # columns of a table that goes to no terminal
 Progress = Callable[[int, int | None], None]
 
 
@@ -40,6 +42,32 @@ def sink(out: Path | None) -> Iterator[TextIO]:
         unfinished.open("w", encoding="utf-8", errors="backslashreplace") as stream,
     ):
         yield stream
+
+
+def table_lines(make: Callable[[int], Iterable[object]], *, to_file: bool) -> list[str]:
+    """Draw what rich can draw, in colour only for a terminal.
+
+    Parameters
+    ----------
+    make : callable (width) -> iterable
+        Gives what to draw for so many columns.
+    to_file : bool
+        Whether it goes to a file.
+
+    Returns
+    -------
+    list of str
+        Without empty lines around them.
+    """
+    from rich.console import Console
+
+    plain = to_file or not sys.stdout.isatty()
+    width = PIPED_WIDTH if plain and "COLUMNS" not in os.environ else None
+    console = Console(width=width, color_system=None if plain else "auto")
+    with console.capture() as capture:
+        for each in make(console.width):
+            console.print(each)
+    return [line.rstrip() for line in capture.get().rstrip().lstrip("\n").splitlines()]
 
 
 @contextmanager

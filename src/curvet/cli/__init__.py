@@ -1,7 +1,8 @@
 """Arguments in, one call, text out.
 
-Exit codes: 0 done; 1 a --fail-on limit was met; 2 wrong usage, nothing could be read, or, with
---strict, something could not; 130 interrupted; 141 whoever read the output went away.
+Exit codes: 0 done; 1 a --fail-on limit was met, or, with --strict, labels are in conflict; 2 wrong
+usage, nothing could be read, or, with --strict, something could not; 130 interrupted; 141 whoever
+read the output went away.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 
 import click
 
+from .labels import labels
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
 from .runs import diagnose, report, score
@@ -35,5 +37,15 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (diagnose, score, report, simulate, train, evaluate, causes, retrain):
+for command in (
+    diagnose,
+    score,
+    report,
+    labels,
+    retrain,
+    simulate,
+    train,
+    evaluate,
+    causes,
+):
     main.add_command(command)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..terminal import complain, progress, sink
+from ..terminal import complain, progress, sink, table_lines
 from .options import (
     BUNDLE,
     COVERAGE,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ..archive import Row
     from ..diagnosis import Diagnosis
     from ..run import Run
-
-PIPED_WIDTH = 160  # columns of a table that goes to no terminal
 
 
 @click.command(
@@ -312,14 +310,7 @@ def _render(
         return "" if diagnosis is None else as_text.diagnosis_to_text(diagnosis) + "\n"
     if not shown:
         return ""
-    from rich.console import Console
-
-    plain = to_file or not sys.stdout.isatty()
-    width = PIPED_WIDTH if plain and "COLUMNS" not in os.environ else None
-    console = Console(width=width, color_system=None if plain else "auto")
-    with console.capture() as capture:
-        console.print(as_text.table(shown, console.width))
-    lines = [line.rstrip() for line in capture.get().rstrip().lstrip("\n").splitlines()]
+    lines = table_lines(lambda width: [as_text.table(shown, width)], to_file=to_file)
     return "\n".join([*lines, "", as_text.totals(rows), ""])
 
 

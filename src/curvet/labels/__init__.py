@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from .label import TAXONOMY, UNSURE, Label, curve_hash
-from .store import Labels, Store, open_store
+from .consensus import Consensus, consensus
+from .label import TAXONOMY, UNSURE, Label, Labels, curve_hash
+from .store import Store, open_store
 
-__all__ = ["TAXONOMY", "UNSURE", "Label", "Labels", "Store", "curve_hash", "open_store"]
+__all__ = [
+    "TAXONOMY",
+    "UNSURE",
+    "Consensus",
+    "Label",
+    "Labels",
+    "Store",
+    "consensus",
+    "curve_hash",
+    "open_store",
+]

@@ -6,8 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .label import UNSURE, Label
-from .store import Labels
+from .label import UNSURE, Label, Labels
 
 
 @dataclass(frozen=True, slots=True)

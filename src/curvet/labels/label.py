@@ -1,15 +1,17 @@
-"""The Label record: what one person says of one run."""
+"""The Label record, what one person says of one run, and Labels, all that several say."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from ..causes import CAUSES
+from ..causes.team import TeamCause
 from ..errors import LabelError
 from ..roles import assign
 from ..run import Run
@@ -21,6 +23,10 @@ UNSURE = "unknown"
 """Said of a run of which a person cannot tell the cause."""
 
 MAX_NOTE = 2000  # letters
+MAX_RUN_ID, MAX_NAME = 4096, 200  # letters
+_HASH = re.compile(r"[0-9a-f]{0,64}")
+_MAX_TAXONOMY = 2**31 - 1
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,11 @@ class Label:
         See `curve_hash`; "" if not known.
     taxonomy : int
         See `TAXONOMY`.
+
+    Raises
+    ------
+    LabelError
+        What cannot be a label: no run or annotator, a cause twice, a text that is too long.
     """
 
     run_id: str
@@ -69,15 +80,63 @@ class Label:
             )
         if self.confidence is not None and not 0 <= self.confidence <= 1:
             raise LabelError(f"{where}: a confidence of {self.confidence}; accepted: 0 to 1")
-        if len(self.note) > MAX_NOTE:
-            raise LabelError(f"{where}: a note of {len(self.note)} letters; at most {MAX_NOTE}")
+        for name, text, most in (
+            ("run_id", self.run_id, MAX_RUN_ID),
+            ("annotator", self.annotator, MAX_NAME),
+            ("note", self.note, MAX_NOTE),
+        ):
+            if len(text) > most:
+                raise LabelError(f"{where}: a {name} of {len(text)} letters; at most {most}")
+            if _UNWRITABLE.search(text):  # no database keeps these
+                raise LabelError(f"{where}: the {name} holds a letter that is none (NUL or half)")
+        if not _HASH.fullmatch(self.curve_hash):
+            raise LabelError(
+                f"{where}: {self.curve_hash!r:.80} is no curve_hash; accepted are up to 64 digits "
+                "from 0 to 9 and a to f, or nothing"
+            )
+        if not 1 <= self.taxonomy <= _MAX_TAXONOMY:
+            raise LabelError(f"{where}: a taxonomy of {self.taxonomy}; accepted: 1 and above")
         if self.labelled_at.tzinfo is None:
             object.__setattr__(self, "labelled_at", self.labelled_at.replace(tzinfo=UTC))
-        object.__setattr__(self, "labelled_at", self.labelled_at.astimezone(UTC))
+        try:
+            object.__setattr__(self, "labelled_at", self.labelled_at.astimezone(UTC))
+        except OverflowError as error:
+            raise LabelError(f"{where}: the time {self.labelled_at} is none in UTC") from error
 
     def withdrawn(self, at: datetime) -> Label:
         """Return the label that takes this one back."""
         return replace(self, causes=(), labelled_at=at, confidence=None, note="")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """All that a store or a file of labels holds.
+
+    Parameters
+    ----------
+    rows : tuple of Label
+        In the order in which they were added.
+    causes : mapping of key to TeamCause
+        Those that the team has added.
+    source : str
+        Where they come from, for messages.
+    """
+
+    rows: tuple[Label, ...]
+    causes: dict[str, TeamCause] = field(default_factory=dict)
+    source: str = ""
+
+    def current(self) -> list[Label]:
+        """Return of each run and annotator the label that counts: the latest, if it is not empty.
+
+        Of several of the same moment the one added last counts.
+        """
+        latest: dict[tuple[str, str], Label] = {}
+        for label in self.rows:
+            key = (label.run_id, label.annotator)
+            if key not in latest or label.labelled_at >= latest[key].labelled_at:
+                latest[key] = label
+        return [label for label in latest.values() if label.causes]
 
 
 def check_causes(label: Label, team: Collection[str]) -> None:

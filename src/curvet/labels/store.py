@@ -7,9 +7,11 @@ tables.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,42 +19,15 @@ from typing import Any
 from ..causes import CAUSES
 from ..causes.team import TeamCause, by_key
 from ..errors import LabelError
-from .label import UNSURE, Label, check_causes
+from .label import UNSURE, Label, Labels, check_causes
+from .rows import to_record
 
 STORE_FORMAT = 1
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds to wait for another writer
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """All that a store or a file of labels holds.
-
-    Parameters
-    ----------
-    rows : tuple of Label
-        In the order in which they were added.
-    causes : mapping of key to TeamCause
-        Those that the team has added.
-    source : str
-        Where they come from, for messages.
-    """
-
-    rows: tuple[Label, ...]
-    causes: dict[str, TeamCause] = field(default_factory=dict)
-    source: str = ""
-
-    def current(self) -> list[Label]:
-        """Return of each run and annotator the label that counts: the latest, if it is not empty.
-
-        Of several of the same moment the one added last counts.
-        """
-        latest: dict[tuple[str, str], Label] = {}
-        for label in self.rows:
-            key = (label.run_id, label.annotator)
-            if key not in latest or label.labelled_at >= latest[key].labelled_at:
-                latest[key] = label
-        return [label for label in latest.values() if label.causes]
+_ANSWER = 10  # seconds to wait for a server
+_TRIES = 5  # of several processes that make the tables at once all but one fail
+_AT_ONCE = 1000  # rows sent to the database
 
 
 def is_url(where: str) -> bool:
@@ -60,13 +35,15 @@ def is_url(where: str) -> bool:
     return "://" in where
 
 
-def open_store(where: str | Path) -> Store:
+def open_store(where: str | Path, *, create: bool = True) -> Store:
     """Open a store; one that is not there is made.
 
     Parameters
     ----------
     where : str or Path
         Path of an SQLite file, or URL of a database: postgresql://USER:PASSWORD@HOST/NAME.
+    create : bool
+        False: one that is not there is an error, and so is a database without labels.
 
     Raises
     ------
@@ -91,11 +68,13 @@ def open_store(where: str | Path) -> Store:
         if url.drivername in ("postgresql", "postgres"):
             url = url.set(drivername="postgresql+psycopg")
     else:
-        _check_file(Path(text))
+        _check_file(Path(text), create)
         url = make_url("sqlite://").set(database=text)
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_backend_name() == "sqlite":
         options["connect_args"] = {"timeout": _PATIENCE}
+    elif url.drivername == "postgresql+psycopg" and "connect_timeout" not in url.query:
+        options["connect_args"] = {"connect_timeout": _ANSWER}
     try:
         engine = create_engine(url, **options)
     except NoSuchModuleError as error:
@@ -105,7 +84,11 @@ def open_store(where: str | Path) -> Store:
             f"{masked(text)}: needs the package {error.name}; pip install 'curvet[postgresql]'"
         ) from error
     store = Store(masked(text), engine)
-    store.prepare()
+    try:
+        store.prepare(create=create)
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
@@ -113,13 +96,16 @@ _ACCEPTED = "accepted: the path of an SQLite file, or postgresql://USER:PASSWORD
 
 
 def masked(where: str) -> str:
-    """Hide a password in a URL.
+    """Hide the passwords in a URL.
 
     Examples
     --------
     >>> masked("postgresql://me:secret@host/labels")
     'postgresql://me:***@host/labels'
+    >>> masked("postgresql://host/labels?user=me&password=secret")
+    'postgresql://host/labels?user=me&password=***'
     """
+    where = re.sub(r"(?i)([?&][^=&]*pass[^=&]*=)[^&]*", r"\1***", where)
     scheme, found, rest = where.partition("://")
     user, at, host = rest.rpartition("@")
     if not found or not at:
@@ -127,9 +113,11 @@ def masked(where: str) -> str:
     return f"{scheme}://{user.partition(':')[0]}{':***' if ':' in user else ''}@{host}"
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, create: bool) -> None:
     if path.is_dir():
         raise LabelError(f"{path}: a folder; give the name of a file for the labels")
+    if not create and not path.exists():
+        raise LabelError(f"{path}: no such file; {_ACCEPTED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") if path.exists() else _nothing() as file:
@@ -163,21 +151,62 @@ class Store:
     source: str
     engine: Any
 
-    def prepare(self) -> None:
-        """Make the tables where they are missing, and refuse those of a newer curvet."""
+    def prepare(self, *, create: bool = True) -> None:
+        """Make the tables where they are missing, and refuse those of a newer curvet.
+
+        Parameters
+        ----------
+        create : bool
+            Whether tables may be made; without, a database that has none is an error.
+        """
+        tables, ours = self._tables(), set(_tables().metadata.tables)
+        if not tables & ours:
+            self._check_new(tables, create)
+        elif _tables().meta.name in tables:
+            self._check_format()
+        for _ in range(_TRIES):
+            if tables >= ours:
+                break
+            with suppress(LabelError), self._transaction() as connection:
+                _tables().metadata.create_all(connection, checkfirst=True)
+            tables = self._tables()
+        else:
+            with self._transaction() as connection:  # says why
+                _tables().metadata.create_all(connection, checkfirst=True)
+        self._check_format()
+
+    def _tables(self) -> set[str]:
+        from sqlalchemy import inspect
+
         with self._transaction() as connection:
-            _tables().metadata.create_all(connection, checkfirst=True)
+            return set(inspect(connection).get_table_names())
+
+    def _check_new(self, tables: set[str], create: bool) -> None:
+        if not create:
+            raise LabelError(
+                f"{self.source}: a database without labels; accepted is one that `curvet label` or "
+                "`curvet labels import` has made"
+            )
+        if tables and self.engine.dialect.name == "sqlite":  # others are shared as a matter of fact
+            raise LabelError(
+                f"{self.source}: a database of something else (with the tables "
+                f"{', '.join(sorted(tables)[:5])}); choose another file for the labels"
+            )
+
+    def _check_format(self) -> None:
         meta = _tables().meta
         with self._transaction() as connection:
             found = connection.execute(meta.select()).mappings().all()
-            values = {row["key"]: row["value"] for row in found}
-            if not values:
-                _insert_once(connection, meta, {"key": "format", "value": str(STORE_FORMAT)})
-            elif values.get("format") != str(STORE_FORMAT):
-                raise LabelError(
-                    f"{self.source}: labels of format {values.get('format', '?')}, this curvet "
-                    f"reads {STORE_FORMAT}; install the newer curvet that wrote them"
-                )
+        values = {row["key"]: row["value"] for row in found}
+        if not values:
+            with self._transaction() as connection:
+                row = {"key": "format", "value": str(STORE_FORMAT)}
+                connection.execute(_insert_once(connection, meta), [row])
+        elif values.get("format") != str(STORE_FORMAT):
+            raise LabelError(
+                f"{self.source}: labels of format {values.get('format', '?')}, this curvet "
+                f"reads {STORE_FORMAT}; install the newer curvet that wrote them"
+            )
 
     def add(self, labels: Iterable[Label]) -> int:
         """Add labels, all or none; one that is there already is left out.
@@ -196,9 +225,14 @@ class Store:
         known = self.causes()
         for label in labels:
             check_causes(label, known)
-        table = _tables().labels
+        added = 0
         with self._transaction() as connection:
-            return sum(_insert_once(connection, table, _record(label)) for label in labels)
+            table = _tables().labels
+            insert = _insert_once(connection, table).returning(table.c.id)
+            for place in range(0, len(labels), _AT_ONCE):
+                rows = [_record(label) for label in labels[place : place + _AT_ONCE]]
+                added += len(connection.execute(insert, rows).all())
+        return added
 
     def add_cause(self, cause: TeamCause, annotator: str) -> None:
         """Add a cause of the team, or new words for it.
@@ -254,8 +288,10 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeError) as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
+            for secret in (self.engine.url.password, self.engine.url.query.get("password")):
+                reason = reason.replace(str(secret), "***") if secret else reason
             raise LabelError(
                 f"{self.source}: the labels cannot be read or written ({reason:.300}); what was "
                 "added before is not lost. Check the address, the permissions and the disk"
@@ -277,7 +313,7 @@ def _tables() -> _Tables:
     """Describe the tables; once, since SQLAlchemy is imported late."""
     if _made:
         return _made[0]
-    from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
+    from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
 
     metadata = MetaData()
     tables = _Tables(
@@ -292,6 +328,9 @@ def _tables() -> _Tables:
             "curvet_labels",
             metadata,
             Column("id", Integer, primary_key=True, autoincrement=True),
+            # Of run_id, annotator, labelled_at and cause: imported or sent twice, a label is there
+            # once. The texts themselves are too long for an index of PostgreSQL.
+            Column("digest", String(32), nullable=False, unique=True),
             Column("run_id", Text, nullable=False),
             Column("cause", Text, nullable=False),
             Column("annotator", Text, nullable=False),
@@ -300,8 +339,6 @@ def _tables() -> _Tables:
             Column("note", Text, nullable=False),
             Column("curve_hash", String(64), nullable=False),
             Column("taxonomy", Integer, nullable=False),
-            # Imported twice, or sent twice by a browser, a label is there once.
-            UniqueConstraint("run_id", "annotator", "labelled_at", "cause"),
             sqlite_autoincrement=True,
         ),
         Table(
@@ -321,34 +358,22 @@ def _tables() -> _Tables:
     return tables
 
 
-def _insert_once(connection: Any, table: Any, row: dict[str, Any]) -> int:
-    """Insert a row unless it is there; return how many were inserted."""
+def _insert_once(connection: Any, table: Any) -> Any:
+    """Return the statement that inserts rows unless they are there."""
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 
-        return int(
-            connection.execute(
-                insert_postgresql(table).values(row).on_conflict_do_nothing()
-            ).rowcount
-        )
+        return insert_postgresql(table).on_conflict_do_nothing()
     from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-    return int(
-        connection.execute(insert_sqlite(table).values(row).on_conflict_do_nothing()).rowcount
-    )
+    return insert_sqlite(table).on_conflict_do_nothing()
 
 
 def _record(label: Label) -> dict[str, Any]:
-    return {
-        "run_id": label.run_id,
-        "cause": ";".join(label.causes),
-        "annotator": label.annotator,
-        "labelled_at": label.labelled_at.isoformat(timespec="microseconds"),
-        "confidence": label.confidence,
-        "note": label.note,
-        "curve_hash": label.curve_hash,
-        "taxonomy": label.taxonomy,
-    }
+    record = to_record(label)
+    names = ("run_id", "annotator", "labelled_at", "cause")
+    whole = "\0".join(record[name] for name in names)
+    return record | {"digest": hashlib.sha256(whole.encode()).hexdigest()[:32]}
 
 
 def _label(row: Any) -> Label:

@@ -33,20 +33,20 @@ _DENIED = frozenset({"PERMISSION_DENIED", "UNAUTHENTICATED", "CUSTOMER_UNAUTHORI
 
 
 def _runs(address: str) -> Iterator[tuple[str, str]]:
-    uri, name = _parts(address)
-    with _in_words(address):
-        client = _client(uri)
-        experiments = _experiments(client, address, name)
+    uri, name = parts(address)
+    with in_words(address):
+        client = connect(uri)
+        experiments = experiments_of(client, address, name)
         # New runs come last, so that they do not shift the pages.
-        for run in _all_pages(client.search_runs, experiments, order_by=["start_time ASC"]):
+        for run in all_pages(client.search_runs, experiments, order_by=["start_time ASC"]):
             yield run.info.run_id, _fingerprint(run)
 
 
 def _read(address: str, key: str) -> Iterator[Run]:
-    uri, _ = _parts(address)
+    uri, _ = parts(address)
     series = Series()
-    with _in_words(address):
-        client = _client(uri)
+    with in_words(address):
+        client = connect(uri)
         run = client.get_run(key)
         for tag in sorted(run.data.metrics):
             for point in client.get_metric_history(key, tag):
@@ -55,7 +55,8 @@ def _read(address: str, key: str) -> Iterator[Run]:
     yield Run("", source, series.curves(zero_is_no_step=True))
 
 
-def _parts(address: str) -> tuple[str, str]:
+def parts(address: str) -> tuple[str, str]:
+    """Split an address into the server's URI and the experiment, "" for all of them."""
     uri, _, name = address.partition("#")
     if not re.match(r"[a-z+-]+:/|databricks", uri):
         found = "no address of a server" if not uri else "an address without http:// or https://"
@@ -63,7 +64,8 @@ def _parts(address: str) -> tuple[str, str]:
     return uri, name
 
 
-def _client(uri: str) -> Any:
+def connect(uri: str) -> Any:
+    """Return MLflow's client."""
     for variable, setting in _SETTINGS.items():
         os.environ.setdefault(variable, setting)
     from mlflow import MlflowClient
@@ -71,7 +73,8 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def _all_pages(search: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+def all_pages(search: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """Yield what a search of the client finds, page after page."""
     token = None
     while True:
         page = search(*arguments, max_results=PAGE, page_token=token, **options)
@@ -81,9 +84,9 @@ def _all_pages(search: Callable[..., Any], *arguments: Any, **options: Any) -> I
             return
 
 
-def _experiments(client: Any, address: str, name: str) -> list[str]:
+def experiments_of(client: Any, address: str, name: str) -> list[str]:
     """Return the id of the named experiment, or those of all where none is named."""
-    found = [(each.name, each.experiment_id) for each in _all_pages(client.search_experiments)]
+    found = [(each.name, each.experiment_id) for each in all_pages(client.search_experiments)]
     ids = [key for title, key in found if not name or name in (title, key)]
     if not ids:
         titles = ", ".join(title for title, _ in found[:20]) or "none"
@@ -112,7 +115,7 @@ def _masked(text: str) -> str:
 
 
 @contextmanager
-def _in_words(address: str) -> Iterator[None]:
+def in_words(address: str) -> Iterator[None]:
     """Turn what the client raises into what the user can do about it."""
     named = f"mlflow:{_masked(address)}"
     try:

@@ -24,7 +24,7 @@ from ..errors import ReadError
 from ..run import Run
 from .base import Reader
 from .habits import stored
-from .protobuf import WireError, fields, signed
+from .protobuf import Message, WireError, fields, signed
 from .series import Series
 from .text import value
 
@@ -69,6 +69,34 @@ def records(path: Path) -> Iterator[bytes]:
                     parts.clear()
                 place = end
             start += len(block)
+
+
+def read_tags(path: Path) -> tuple[tuple[str, ...], float]:
+    """Return the tags of a run, as they were set last, and when it began, in seconds since 1970.
+
+    Raises
+    ------
+    ReadError
+        A damaged file.
+    """
+    tags: tuple[str, ...] = ()
+    began = 0.0
+    try:
+        for record in records(path):
+            for number, _, content in fields(record):
+                if number == 17 and isinstance(content, bytes):
+                    run = Message.of(content)
+                    named = [tag for tag in run.every(10) if isinstance(tag, bytes)]
+                    tags = tuple(tag.decode("utf-8", errors="replace") for tag in named)
+                    began = _seconds(run.last(17)) or began
+    except WireError as error:
+        raise ReadError(path, f"a damaged record ({error})", "copy the file again") from error
+    return tags, began
+
+
+def _seconds(stamp: bytes | None) -> float:
+    message = Message.of(stamp or b"")
+    return message.integer(1) + message.integer(2) / 1e9
 
 
 def _damaged(path: Path, place: int) -> ReadError:

@@ -29,26 +29,27 @@ _PAGE_ROWS = 1000
 
 
 def _runs(address: str) -> Iterator[tuple[str, str]]:
-    entity, project, key = _parts(address)
-    with _in_words(address):
-        api = _api()
+    entity, project, key = parts(address)
+    with in_words(address):
+        api = connect()
         runs = [api.run(address)] if key else api.runs(f"{entity}/{project}", per_page=PAGE)
         for run in runs:
             yield run.id, _fingerprint(run)
 
 
 def _read(address: str, key: str) -> Iterator[Run]:
-    entity, project, _ = _parts(address)
+    entity, project, _ = parts(address)
     named = f"{entity}/{project}/{key}"
     series = Series()
-    with _in_words(named):
-        run = _api().run(named)
+    with in_words(named):
+        run = connect().run(named)
         for row in run.scan_history(**_whole(run)):
             _add(series, row)
     yield Run("", f"wandb:{named}", series.curves())
 
 
-def _parts(address: str) -> tuple[str, str, str]:
+def parts(address: str) -> tuple[str, str, str]:
+    """Split an address into entity, project and run, "" for all of them."""
     parts = address.strip("/").split("/")
     if len(parts) not in (2, 3) or not all(parts):
         found = "no address of a project or a run"
@@ -56,7 +57,8 @@ def _parts(address: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2] if len(parts) == 3 else ""
 
 
-def _api() -> Any:
+def connect() -> Any:
+    """Return W&B's client."""
     # Where the user has set nothing: reading tells nobody, and waits for no report to be sent.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
@@ -98,7 +100,7 @@ def _fingerprint(run: Any) -> str:
 
 
 @contextmanager
-def _in_words(address: str) -> Iterator[None]:
+def in_words(address: str) -> Iterator[None]:
     """Turn what the client raises into what the user can do about it."""
     named = f"wandb:{address}"
     try:

@@ -61,8 +61,13 @@ def without_guard(text: Any) -> Any:
     >>> without_guard("'=1"), without_guard("'til")
     ('=1', "'til")
     """
-    guarded = isinstance(text, str) and text.startswith("'") and text[1:].startswith(_FORMULA)
+    guarded = isinstance(text, str) and text.startswith("'") and _needs_guard(text)
     return text[1:] if guarded else text
+
+
+def _needs_guard(text: str) -> bool:
+    """Tell formulas, and also those with apostrophes before them, so that one can be taken off."""
+    return text.lstrip("'").startswith(_FORMULA)
 
 
 def _cell(value: Any) -> Any:
@@ -72,5 +77,5 @@ def _cell(value: Any) -> Any:
         return "" if value is None else value
     # A file name need not be UTF-8; its stray bytes must not stop the output.
     text = value.encode("utf-8", "backslashreplace").decode("utf-8")
-    guarded = f"'{text}" if text.startswith(_FORMULA) else text
+    guarded = f"'{text}" if _needs_guard(text) else text
     return guarded.replace("\r", "\n")  # csv before Python 3.13 does not quote a lone "\r"
