@@ -20,7 +20,7 @@ from ..causes import TeamCause
 from ..errors import LabelError
 from ..labels.consensus import Consensus, consensus
 from ..labels.label import UNSURE
-from ..labels.store import Labels
+from ..labels.label import Labels
 from ..novelty import Novelty
 from ..texts import say
 from .fit import Sample, choose_strength, cross_fit
