@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, precision_score, recall_score
 from curvet.calibrate import Calibration, expected_calibration_error
 from curvet.causes import CAUSES
 from curvet.classifiers import Inputs
-from curvet.compare import FIGURES, FLOOR, compare, compare_on_trial
+from curvet.compare import FIGURES, FLOOR, answers_of, compare, compare_answers, compare_on_trial
 from curvet.errors import CorpusError
 from curvet.features import FEATURES
 from curvet.predictor import Predictor, doubts
@@ -202,6 +202,11 @@ def test_what_cannot_be_compared(
         compare(*pair, inputs, target, KEYS[:3], group)
     with pytest.raises(ValueError, match="each run needs votes"):
         compare(*pair, inputs, np.zeros((N, 4)), KEYS, group)
+    some = answers_of(pair[0], inputs)
+    with pytest.raises(ValueError, match="as many answers from both"):
+        compare_answers(some, answers_of(pair[1], inputs[:9]), target, KEYS, group)
+    unsure = compare_answers(some, replace(some, answered=None), target, KEYS, group)
+    assert unsure["new"]["figures"]["answered"] is unsure["difference"]["answered"] is None
     with pytest.raises(CorpusError, match="no runs to compare"):
         compare(*pair, inputs[:0], target[:0], KEYS, group[:0])
 

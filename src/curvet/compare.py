@@ -29,6 +29,40 @@ PER_CAUSE = ("recall", "precision", "log_loss")
 Array = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What a bundle, or what stands for one, answers for n runs.
+
+    Parameters
+    ----------
+    bundle : str
+        Its name.
+    causes : tuple of str
+        Those it knows, in the order of its answers.
+    probabilities : array of shape (n, cause)
+        Rows sum to 1.
+    likely : array of shape (n, cause), bool
+        Conformal sets at 90 %.
+    answered : array of shape (n,), bool, optional
+        Which runs get a verdict; None where nobody knows.
+    """
+
+    bundle: str
+    causes: tuple[str, ...]
+    probabilities: Array
+    likely: NDArray[np.bool_]
+    answered: NDArray[np.bool_] | None = None
+
+
+def answers_of(predictor: Predictor, inputs: Inputs) -> Answers:
+    """Ask a predictor, under its own prior."""
+    bundle = predictor.bundle
+    p = predictor.probabilities(inputs)
+    likely = bundle.calibration.likely(p, COVERAGE)
+    unlike, undecided = doubts(likely, bundle.novelty.rank(inputs.table))
+    return Answers(bundle.name, bundle.causes, p, likely, ~(unlike | undecided))
+
+
 def compare(
     old: Predictor,
     new: Predictor,
@@ -37,17 +71,39 @@ def compare(
     causes: Sequence[str],
     group: NDArray[np.str_],
 ) -> dict[str, Any]:
-    """Compare two predictors on the same labelled runs.
-
-    Intervals are bootstrap intervals of 95 % over groups (400 draws from seed 0); both predictors
-    see the same draws, so that the interval of a difference is a paired one.
+    """Compare two predictors on labelled runs that neither was trained on.
 
     Parameters
     ----------
     old, new : Predictor
         They may know different causes.
     inputs : Inputs
-        Of n runs, none of which either was trained on.
+        Of n runs.
+    target, causes, group
+        See `compare_answers`, also for what is returned and raised.
+    """
+    if not len(inputs):
+        raise CorpusError("no runs to compare bundles on")
+    both = answers_of(old, inputs), answers_of(new, inputs)
+    return compare_answers(*both, target, causes, group)
+
+
+def compare_answers(
+    old: Answers,
+    new: Answers,
+    target: Array,
+    causes: Sequence[str],
+    group: NDArray[np.str_],
+) -> dict[str, Any]:
+    """Compare answers for the same labelled runs.
+
+    Intervals are bootstrap intervals of 95 % over groups (400 draws from seed 0); both sides
+    see the same draws, so that the interval of a difference is a paired one.
+
+    Parameters
+    ----------
+    old, new : Answers
+        For n runs that neither has learned from; they may know different causes.
     target : array of shape (n, cause)
         Soft labels: the share of the votes for each of `causes`; each row is divided by its sum.
     causes : sequence of str
@@ -80,17 +136,19 @@ def compare(
         Shapes that do not fit, or a run without votes.
     """
     target = np.asarray(target, np.float64)
-    if target.shape != (len(inputs), len(causes)) or len(group) != len(inputs):
+    n = len(old.probabilities)
+    shapes = target.shape, len(group), len(new.probabilities)
+    if shapes != ((n, len(causes)), n, n):
         raise ValueError(
-            f"target is expected to have the shape ({len(inputs)}, {len(causes)}) and group "
-            f"({len(inputs)},), got {target.shape} and ({len(group)},)"
+            f"target is expected to have the shape ({n}, {len(causes)}) and group ({n},), got "
+            f"{target.shape} and ({len(group)},), and as many answers from both bundles"
         )
-    if not len(inputs):
+    if not n:
         raise CorpusError("no runs to compare bundles on")
     total = target.sum(1, keepdims=True)
     if not (np.isfinite(total).all() and (total > 0).all() and (target >= 0).all()):
         raise ValueError("each run needs votes, none of them negative")
-    known = dict.fromkeys([*causes, *old.bundle.causes, *new.bundle.causes])
+    known = dict.fromkeys([*causes, *old.causes, *new.causes])
     votes = np.zeros((len(target), len(known)))
     votes[:, : len(causes)] = target / total
     names, member = np.unique(np.asarray(group), return_inverse=True)
@@ -99,8 +157,8 @@ def compare(
     times = np.stack([np.bincount(draw, minlength=len(names)) for draw in draws]).astype(float)
     whole = np.vstack([np.ones(len(names)), times])  # (1 + draw, group); first: as they are
     sides = {
-        "old": _Side.of(old, inputs, votes, list(known), member, whole),
-        "new": _Side.of(new, inputs, votes, list(known), member, whole),
+        "old": _Side.of(old, votes, list(known), member, whole),
+        "new": _Side.of(new, votes, list(known), member, whole),
     }
     voted = [k for k, key in enumerate(known) if votes[:, k].sum() > 0]
     keys = list(known)
@@ -112,12 +170,12 @@ def compare(
         "coverage_asked": COVERAGE,
         **{
             name: {
-                "bundle": predictor.bundle.name,
-                "unknown": [keys[k] for k in voted if keys[k] not in predictor.bundle.causes],
+                "bundle": answers.bundle,
+                "unknown": [keys[k] for k in voted if keys[k] not in answers.causes],
                 "figures": {figure: _figure(sides[name].figures[figure]) for figure in FIGURES},
                 "reliability": sides[name].reliability,
             }
-            for name, predictor in (("old", old), ("new", new))
+            for name, answers in (("old", old), ("new", new))
         },
         "difference": _difference(sides["old"].figures, sides["new"].figures),
         "causes": {
@@ -175,23 +233,18 @@ class _Side:
     @classmethod
     def of(
         cls,
-        predictor: Predictor,
-        inputs: Inputs,
+        answers: Answers,
         votes: Array,
         causes: list[str],
         member: NDArray[np.int64],
         times: Array,
     ) -> _Side:
-        """Ask a predictor; `member` (run,) is the group of each run, `times` (draw, group)."""
-        bundle = predictor.bundle
-        columns = [causes.index(key) for key in bundle.causes]
-        own = predictor.probabilities(inputs)
-        inside = bundle.calibration.likely(own, COVERAGE)
-        unlike, undecided = doubts(inside, bundle.novelty.rank(inputs.table))
+        """Sum over each draw; `member` (run,) is the group of each run, `times` (draw, group)."""
+        columns = [causes.index(key) for key in answers.causes]
         p = np.full(votes.shape, -1.0)  # below all that it knows
-        p[:, columns] = own
+        p[:, columns] = answers.probabilities
         likely = np.zeros(votes.shape, bool)
-        likely[:, columns] = inside
+        likely[:, columns] = answers.likely
         top = p.argmax(1)
         said = np.eye(len(causes))[top]
         right = (votes * said).sum(1)
@@ -215,7 +268,9 @@ class _Side:
             "log_loss": losses.sum(1),
             "coverage": (votes * likely).sum(1),
             "set_size": likely.sum(1).astype(float),
-            "answered": (~(unlike | undecided)).astype(float),
+            "answered": np.full(len(votes), np.nan)
+            if answers.answered is None
+            else answers.answered.astype(float),
         }
         figures = {name: summed(values) / count for name, values in of_runs.items()}
         figures["calibration_error"] = gaps / count
