@@ -94,7 +94,7 @@ def use(home: Path, version: str, reason: str) -> None:
     from ..home import SHIPPED
     from ..home import use as use_version
 
-    if version != SHIPPED and (home / version).is_dir():
+    if version != SHIPPED and (home / version / "manifest.json").is_file():
         load_bundle(home / version)  # one that is damaged or newer is told now, not when it is used
     _tell(home, use_version(home, version, reason))
 
