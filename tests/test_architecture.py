@@ -34,6 +34,7 @@ ORDER = [
     "features",
     "classifiers",
     "calibrate",
+    "adaptation",
     "diagnosis",
     "evidence",
     "lookalikes",

@@ -16,9 +16,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .adaptation import FILE as ADAPTATION
+from .adaptation import Adaptation
 from .calibrate import Calibration
 from .causes import CAUSES, TeamCause, know_team_causes
-from .classifiers import CLASSIFIERS, Classifier
+from .classifiers import CLASSIFIERS, Classifier, Inputs, predict_raw
 from .errors import BundleError, LabelError
 from .features import FEATURES
 from .home import champion, is_home, number_of
@@ -54,6 +59,10 @@ class Bundle:
         All that `manifest.json` says.
     team_causes : mapping of str to TeamCause
         Those of the causes that a team has added, with its words for them.
+    adaptation : Adaptation or None
+        How the calibrated answer becomes that for a team.
+    classes : tuple of str
+        Keys, in the order of the classifiers' own answers; `causes` where nothing is adapted.
     """
 
     name: str
@@ -63,6 +72,22 @@ class Bundle:
     novelty: Novelty
     manifest: Mapping[str, Any]
     team_causes: Mapping[str, TeamCause] = field(default_factory=dict)
+    adaptation: Adaptation | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            object.__setattr__(self, "classes", self.causes)
+
+    def probabilities(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities, (run, cause), in the order of `causes`."""
+        p = self.calibration.combine(predict_raw(self.classifiers, inputs, self.classes))
+        return self.adaptation.apply(p, self.classifiers, inputs) if self.adaptation else p
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """How common each cause is in these answers, (cause,)."""
+        return self.adaptation.prior if self.adaptation else np.array(self.calibration.prior)
 
 
 def default_path() -> Path:
@@ -111,6 +136,8 @@ def save_bundle(
     novelty: Novelty,
     made: Mapping[str, Any],
     team_causes: Mapping[str, TeamCause] = MappingProxyType({}),
+    adaptation: Adaptation | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
     """Write a bundle; the manifest comes last, so that a half-written one is never loaded.
 
@@ -130,12 +157,17 @@ def save_bundle(
         How it was made: command, corpus, seed, scores.
     team_causes : mapping of str to TeamCause
         A team's words for causes of its own; of those only that are among `causes`.
+    adaptation, classes
+        See `Bundle`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
     for classifier in classifiers:
         classifier.save(folder)
     novelty.save(folder)
+    (folder / ADAPTATION).unlink(missing_ok=True)
+    if adaptation is not None:
+        adaptation.save(folder)
     files = {
         path.name: _sha256(path)
         for path in sorted(folder.iterdir())
@@ -144,6 +176,7 @@ def save_bundle(
     manifest = {
         "format": BUNDLE_FORMAT,
         "causes": list(causes),
+        "classes": list(classes or causes),
         "classifiers": [classifier.name for classifier in classifiers],
         "calibration": asdict(calibration),
         "features": list(FEATURES),
@@ -213,6 +246,7 @@ def load_bundle(folder: Path | None = None) -> Bundle:
             tuple(fitted["thresholds"]),
         )
         novelty = Novelty.load(folder)
+        adaptation = Adaptation.load(folder) if ADAPTATION in manifest["files"] else None
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(
             f"{folder}: manifest.json or novelty.npz is damaged ({error!r})"
@@ -226,6 +260,8 @@ def load_bundle(folder: Path | None = None) -> Bundle:
         novelty,
         manifest,
         own,
+        adaptation,
+        tuple(manifest.get("classes", ())),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .bundle import Bundle, find_bundle, load_bundle
-from .classifiers import Inputs, predict_raw
+from .classifiers import Inputs
 from .coerce import to_run
 from .diagnosis import Diagnosis
 from .errors import CurveError
@@ -89,7 +89,7 @@ class Predictor:
         loaded = load_bundle(bundle)
         if prior == "default":
             return cls(loaded, coverage=coverage)
-        shares = parse_prior(prior, loaded.causes, loaded.calibration.prior)
+        shares = parse_prior(prior, loaded.causes, loaded.prior)
         return cls(loaded, shares, prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
@@ -140,8 +140,7 @@ class Predictor:
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
-        raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
-        p = self.bundle.calibration.combine(raw)
+        p = self.bundle.probabilities(inputs)
         return p if self.prior is None else reweigh(p, self.trained_prior, self.prior)
 
     def judge(self, probabilities: Array, novelty: Sequence[float | None]) -> list[Verdict]:
@@ -201,7 +200,7 @@ class Predictor:
     @property
     def trained_prior(self) -> Array:
         """How common each cause is in the answers of the bundle itself, (cause,)."""
-        return np.array(self.bundle.calibration.prior)
+        return self.bundle.prior
 
     @property
     def healthy(self) -> int | None:

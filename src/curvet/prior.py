@@ -49,7 +49,7 @@ ACCEPTED = (
 )
 
 
-def parse_prior(text: str, causes: Sequence[str], default: Sequence[float]) -> Array | None:
+def parse_prior(text: str, causes: Sequence[str], default: Sequence[float] | Array) -> Array | None:
     """Read how common each cause is.
 
     Parameters
