@@ -43,6 +43,7 @@ def fixed(predictor: Predictor, causes: Sequence[str], first: int, name: str) ->
         predictor.bundle,
         name=name,
         causes=tuple(causes),
+        classes=tuple(causes),
         classifiers=[Fixed(first, n)],  # type: ignore[list-item]
         calibration=Calibration((1.0,), 1.0, (1 / n,) * n, (0.2,) * 50),
     )
