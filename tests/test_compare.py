@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, precision_score, recall_score
 from curvet.calibrate import Calibration, expected_calibration_error
 from curvet.causes import CAUSES
 from curvet.classifiers import Inputs
-from curvet.compare import FIGURES, FLOOR, Answers, compare, compare_on_trial
+from curvet.compare import FIGURES, FLOOR, answers_of, compare, compare_answers, compare_on_trial
 from curvet.errors import CorpusError
 from curvet.features import FEATURES
 from curvet.predictor import Predictor, doubts
@@ -43,6 +43,7 @@ def fixed(predictor: Predictor, causes: Sequence[str], first: int, name: str) ->
         predictor.bundle,
         name=name,
         causes=tuple(causes),
+        classes=tuple(causes),
         classifiers=[Fixed(first, n)],  # type: ignore[list-item]
         calibration=Calibration((1.0,), 1.0, (1 / n,) * n, (0.2,) * 50),
     )
@@ -72,15 +73,11 @@ def pair(predictor: Predictor) -> tuple[Predictor, Predictor]:
     return fixed(predictor, KEYS[:3], 0, "old-1"), fixed(predictor, KEYS, 3, "new-2")
 
 
-def asked(pair: tuple[Predictor, Predictor], inputs: Inputs) -> tuple[Answers, Answers]:
-    return Answers.of(pair[0], inputs), Answers.of(pair[1], inputs)
-
-
 def test_figures_equal_those_computed_run_by_run(
     runs: tuple[Inputs, np.ndarray, np.ndarray], pair: tuple[Predictor, Predictor]
 ) -> None:
     inputs, target, group = runs
-    result = compare(*asked(pair, inputs), target, KEYS, group)
+    result = compare(*pair, inputs, target, KEYS, group)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     for name, predictor in zip(("old", "new"), pair, strict=True):
         p = predictor.probabilities(inputs)
@@ -112,7 +109,7 @@ def test_hard_labels_give_scikit_learns_figures(
 ) -> None:
     inputs, target, group = runs
     y = target.argmax(1)
-    result = compare(*asked(pair, inputs), np.eye(4)[y], KEYS, group)
+    result = compare(*pair, inputs, np.eye(4)[y], KEYS, group)
     p = pair[1].probabilities(inputs)
     p = np.maximum(p, FLOOR)
     figures = result["new"]["figures"]
@@ -141,7 +138,7 @@ def test_a_cause_that_one_does_not_know(
     runs: tuple[Inputs, np.ndarray, np.ndarray], pair: tuple[Predictor, Predictor]
 ) -> None:
     inputs, target, group = runs
-    cause = compare(*asked(pair, inputs), target, KEYS, group)["causes"]["repeated_shard"]
+    cause = compare(*pair, inputs, target, KEYS, group)["causes"]["repeated_shard"]
     assert cause["old"]["recall"]["value"] == 0
     assert cause["old"]["precision"] is None
     assert cause["old"]["log_loss"]["value"] == pytest.approx(-np.log(FLOOR))
@@ -154,8 +151,8 @@ def test_differences_are_paired_and_turn_round(
     runs: tuple[Inputs, np.ndarray, np.ndarray], pair: tuple[Predictor, Predictor]
 ) -> None:
     inputs, target, group = runs
-    forth = compare(*asked(pair, inputs), target, KEYS, group)
-    back = compare(*asked(pair[::-1], inputs), target, KEYS, group)
+    forth = compare(*pair, inputs, target, KEYS, group)
+    back = compare(*pair[::-1], inputs, target, KEYS, group)
     for name in FIGURES:
         there, here = forth["difference"][name], back["difference"][name]
         assert there["value"] == pytest.approx(-here["value"])
@@ -164,7 +161,7 @@ def test_differences_are_paired_and_turn_round(
             forth["new"]["figures"][name]["value"] - forth["old"]["figures"][name]["value"]
         )
     assert forth["difference"]["top1"]["low"] > 0
-    same = compare(*asked((pair[0], pair[0]), inputs), target, KEYS, group)["difference"]
+    same = compare(pair[0], pair[0], inputs, target, KEYS, group)["difference"]
     assert all(same[name] == {"value": 0, "low": 0, "high": 0} for name in FIGURES)
 
 
@@ -172,11 +169,11 @@ def test_intervals_widen_with_fewer_groups_and_come_again(
     runs: tuple[Inputs, np.ndarray, np.ndarray], pair: tuple[Predictor, Predictor]
 ) -> None:
     inputs, target, group = runs
-    few = compare(*asked(pair, inputs), target, KEYS, np.array([g[:2] for g in group]))
-    many = compare(*asked(pair, inputs), target, KEYS, np.arange(N).astype(str))
-    assert many == compare(*asked(pair, inputs), target, KEYS, np.arange(N).astype(str))
+    few = compare(*pair, inputs, target, KEYS, np.array([g[:2] for g in group]))
+    many = compare(*pair, inputs, target, KEYS, np.arange(N).astype(str))
+    assert many == compare(*pair, inputs, target, KEYS, np.arange(N).astype(str))
     assert few["groups"] == 10
-    one = compare(*asked(pair, inputs), target, KEYS, np.full(N, "all"))["new"]["figures"]["top1"]
+    one = compare(*pair, inputs, target, KEYS, np.full(N, "all"))["new"]["figures"]["top1"]
     assert one["low"] == one["value"] == one["high"]
     wide = [r["new"]["figures"]["top1"] for r in (many, few)]
     assert all(f["low"] < f["value"] < f["high"] for f in wide)
@@ -186,12 +183,12 @@ def test_more_causes_than_the_bundles_know_and_in_another_order(
     runs: tuple[Inputs, np.ndarray, np.ndarray], pair: tuple[Predictor, Predictor]
 ) -> None:
     inputs, target, group = runs
-    usual = compare(*asked(pair, inputs), target, KEYS, group)
+    usual = compare(*pair, inputs, target, KEYS, group)
     order = ["gremlins", "repeated_shard", "overfitting", "healthy", "lr_too_high"]
     turned = np.zeros((N, 5))
     for place, key in enumerate(KEYS):
         turned[:, order.index(key)] = 3 * target[:, place]  # votes, not shares
-    other = compare(*asked(pair, inputs), turned, order, group)
+    other = compare(*pair, inputs, turned, order, group)
     for name in FIGURES:
         for side in ("old", "new"):
             assert other[side]["figures"][name] == pytest.approx(usual[side]["figures"][name])
@@ -203,11 +200,16 @@ def test_what_cannot_be_compared(
 ) -> None:
     inputs, target, group = runs
     with pytest.raises(ValueError, match=r"shape \(240, 3\) and group \(240,\), got \(240, 4\)"):
-        compare(*asked(pair, inputs), target, KEYS[:3], group)
+        compare(*pair, inputs, target, KEYS[:3], group)
     with pytest.raises(ValueError, match="each run needs votes"):
-        compare(*asked(pair, inputs), np.zeros((N, 4)), KEYS, group)
+        compare(*pair, inputs, np.zeros((N, 4)), KEYS, group)
+    some = answers_of(pair[0], inputs)
+    with pytest.raises(ValueError, match="as many answers from both"):
+        compare_answers(some, answers_of(pair[1], inputs[:9]), target, KEYS, group)
+    unsure = compare_answers(some, replace(some, answered=None), target, KEYS, group)
+    assert unsure["new"]["figures"]["answered"] is unsure["difference"]["answered"] is None
     with pytest.raises(CorpusError, match="no runs to compare"):
-        compare(*asked(pair, inputs[:0]), target[:0], KEYS, group[:0])
+        compare(*pair, inputs[:0], target[:0], KEYS, group[:0])
 
 
 def test_on_the_field_trial(predictor: Predictor, tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def table(name: str, page: str = README) -> list[str]:
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
     shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT, re.MULTILINE)
-    epilogs = [command.epilog or "" for command in [main, *main.commands.values()]]
+    commands = [main, *main.commands.values()]
+    commands += [c for group in commands[1:] for c in getattr(group, "commands", {}).values()]
+    epilogs = [command.epilog or "" for command in commands]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
     return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]
 
@@ -82,6 +84,8 @@ def test_every_column_is_on_its_page() -> None:
 def test_examples_parse(call: str) -> None:
     _, *words = shlex.split(call)
     name, command, rest = main.resolve_command(click.Context(main), words)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name, command, rest = command.resolve_command(click.Context(command), rest)
     assert command is not None
     command.make_context(name, list(rest))  # raises on an unknown option or a missing one
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,59 +31,93 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a bundle says of n runs.
+    """What a bundle, or what stands for one, answers for n runs.
 
     Parameters
     ----------
     bundle : str
         Its name.
     causes : tuple of str
-        Keys, in the order of the columns.
-    probabilities, likely : arrays of shape (n, cause)
-        And which causes are in the conformal set at `COVERAGE`.
-    answered : array of shape (n,), bool
-        Which runs get a verdict.
+        Those it knows, in the order of its answers.
+    probabilities : array of shape (n, cause)
+        Rows sum to 1.
+    likely : array of shape (n, cause), bool
+        Conformal sets at 90 %.
+    answered : array of shape (n,), bool, optional
+        Which runs get a verdict; None where nobody knows.
     """
 
     bundle: str
     causes: tuple[str, ...]
     probabilities: Array
     likely: NDArray[np.bool_]
-    answered: NDArray[np.bool_]
+    answered: NDArray[np.bool_] | None = None
 
-    @classmethod
-    def of(
-        cls, predictor: Predictor, inputs: Inputs, probabilities: Array | None = None
-    ) -> Answers:
-        """Ask a predictor, or take probabilities that it would have given."""
-        bundle = predictor.bundle
-        p = predictor.probabilities(inputs) if probabilities is None else probabilities
-        likely = bundle.calibration.likely(p, COVERAGE)
-        unlike, undecided = doubts(likely, bundle.novelty.rank(inputs.table))
-        return cls(bundle.name, bundle.causes, p, likely, ~(unlike | undecided))
+    def part(self, rows: NDArray[np.bool_]) -> Answers:
+        """Return those for some of the runs."""
+        return replace(
+            self,
+            probabilities=self.probabilities[rows],
+            likely=self.likely[rows],
+            answered=None if self.answered is None else self.answered[rows],
+        )
+
+
+def answers_of(predictor: Predictor, inputs: Inputs) -> Answers:
+    """Ask a predictor, under its own prior."""
+    bundle = predictor.bundle
+    p = predictor.probabilities(inputs)
+    likely = bundle.calibration.likely(p, COVERAGE)
+    unlike, undecided = doubts(likely, bundle.novelty.rank(inputs.table))
+    return Answers(bundle.name, bundle.causes, p, likely, ~(unlike | undecided))
 
 
 def compare(
+    old: Predictor,
+    new: Predictor,
+    inputs: Inputs,
+    target: Array,
+    causes: Sequence[str],
+    group: NDArray[np.str_] | NDArray[np.int64],
+) -> dict[str, Any]:
+    """Compare two predictors on labelled runs that neither was trained on.
+
+    Parameters
+    ----------
+    old, new : Predictor
+        They may know different causes.
+    inputs : Inputs
+        Of n runs.
+    target, causes, group
+        See `compare_answers`, also for what is returned and raised.
+    """
+    if not len(inputs):
+        raise CorpusError("no runs to compare bundles on")
+    both = answers_of(old, inputs), answers_of(new, inputs)
+    return compare_answers(*both, target, causes, group)
+
+
+def compare_answers(
     old: Answers,
     new: Answers,
     target: Array,
     causes: Sequence[str],
     group: NDArray[np.str_] | NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Compare the answers of two bundles for the same labelled runs.
+    """Compare answers for the same labelled runs.
 
-    Intervals are bootstrap intervals of 95 % over groups (400 draws from seed 0); both predictors
+    Intervals are bootstrap intervals of 95 % over groups (400 draws from seed 0); both sides
     see the same draws, so that the interval of a difference is a paired one.
 
     Parameters
     ----------
     old, new : Answers
-        For n runs, none of which either bundle was trained on. They may know different causes.
+        For n runs that neither has learned from; they may know different causes.
     target : array of shape (n, cause)
         Soft labels: the share of the votes for each of `causes`; each row is divided by its sum.
     causes : sequence of str
         At least all that `target` speaks of.
-    group : array of shape (n,)
+    group : array of shape (n,), str
         Runs of one group (an experiment, a sweep) are no independent evidence: whole groups are
         drawn.
 
@@ -95,7 +129,8 @@ def compare(
         reliability; ``difference``: new - old of each figure; and ``causes``: for each cause with
         votes, runs (their sum), old, new and difference.
 
-        A figure is {"value", "low", "high"}; one that cannot be had is None. top1 is the mean
+        A figure is {"value", "low", "high"}, of a difference also "below", the share of the draws
+        in which the new one is lower; one that cannot be had is None. top1 is the mean
         share of the votes for the most probable cause, top3 for the three most probable;
         log_loss in nats with probabilities of at least `FLOOR`, so that a cause which a bundle
         does not know costs 6.9; calibration_error over 10 bins of confidence; coverage and
@@ -111,11 +146,12 @@ def compare(
         Shapes that do not fit, or a run without votes.
     """
     target = np.asarray(target, np.float64)
-    n = len(new.probabilities)
-    if target.shape != (n, len(causes)) or len(group) != n:
+    n = len(old.probabilities)
+    shapes = target.shape, len(group), len(new.probabilities)
+    if shapes != ((n, len(causes)), n, n):
         raise ValueError(
-            f"target is expected to have the shape ({n}, {len(causes)}) and group "
-            f"({n},), got {target.shape} and ({len(group)},)"
+            f"target is expected to have the shape ({n}, {len(causes)}) and group ({n},), got "
+            f"{target.shape} and ({len(group)},), and as many answers from both bundles"
         )
     if not n:
         raise CorpusError("no runs to compare bundles on")
@@ -173,7 +209,7 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     ----------
     old, new : Predictor
         Runs with a cause that both of them know are compared: what a team has left out of its
-        own is no mistake.
+        own bundle is no mistake of it.
     folder : Path
         See `trials.read_trial`; whole bases are drawn.
 
@@ -190,11 +226,11 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     causes = [key for key in old.bundle.causes if key in new.bundle.causes]
     trials = usable_trials(folder, causes)
     target = np.eye(len(causes))[[causes.index(key) for key in trials.cause]]
+    both = answers_of(old, trials.inputs), answers_of(new, trials.inputs)
     out = {}
     for name, rows in trials.parts():
-        inputs = trials.inputs[rows]
-        asked = (Answers.of(old, inputs), Answers.of(new, inputs))
-        out[name] = compare(*asked, target[rows], causes, trials.base[rows])
+        some = (answers.part(rows) for answers in both)
+        out[name] = compare_answers(*some, target[rows], causes, trials.base[rows])
     return out
 
 
@@ -215,7 +251,7 @@ class _Side:
         member: NDArray[np.int64],
         times: Array,
     ) -> _Side:
-        """Count; `member` (run,) is the group of each run, `times` (draw, group)."""
+        """Sum over each draw; `member` (run,) is the group of each run, `times` (draw, group)."""
         columns = [causes.index(key) for key in answers.causes]
         p = np.full(votes.shape, -1.0)  # below all that it knows
         p[:, columns] = answers.probabilities
@@ -244,7 +280,9 @@ class _Side:
             "log_loss": losses.sum(1),
             "coverage": (votes * likely).sum(1),
             "set_size": likely.sum(1).astype(float),
-            "answered": answers.answered.astype(float),
+            "answered": np.full(len(votes), np.nan)
+            if answers.answered is None
+            else answers.answered.astype(float),
         }
         figures = {name: summed(values) / count for name, values in of_runs.items()}
         figures["calibration_error"] = gaps / count
@@ -276,7 +314,15 @@ def _ratio(part: Array, whole: Array) -> Array:
 
 
 def _difference(old: Mapping[str, Array], new: Mapping[str, Array]) -> dict[str, Any]:
-    return {name: _figure(new[name] - old[name]) for name in old}
+    """Subtract; ``below`` is the share of the draws in which the new one is lower."""
+    out: dict[str, Any] = {}
+    for name in old:
+        change = new[name] - old[name]
+        if (figure := _figure(change)) is not None:
+            drawn = change[1:][np.isfinite(change[1:])]
+            figure["below"] = float((drawn < 0).mean())
+        out[name] = figure
+    return out
 
 
 def _figure(values: Array) -> dict[str, float] | None:

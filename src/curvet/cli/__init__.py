@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from .bundles import bundles
 from .labels import labels
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
@@ -43,6 +44,7 @@ for command in (
     report,
     labels,
     retrain,
+    bundles,
     simulate,
     train,
     evaluate,

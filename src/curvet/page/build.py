@@ -150,8 +150,8 @@ def render(
         title=html.escape(title.encode("utf-8", "replace").decode()),
         needs_script=html.escape(say("report_page.needs_script")),
         cannot_show=html.escape(say("report_page.cannot_show")),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         style=style,
         script=script,
         data="\n".join(
@@ -283,5 +283,6 @@ def _packed(part: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
+    """Name a script or a style as a Content-Security-Policy does."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

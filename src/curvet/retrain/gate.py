@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compare import Answers, compare, compare_on_trial
+from ..compare import compare_on_trial
 from ..predictor import Predictor
 from ..texts import say
 from .fit import soft_log_loss
@@ -18,6 +18,9 @@ from .fit import soft_log_loss
 Array = NDArray[np.float64]
 
 N_SHUFFLES = 400
+SURE = 0.9
+"""Share of bootstrap draws in which a new bundle has to be better on the team's runs."""
+
 LUCK = 0.05
 """Chance of luck above which labels are taken for random."""
 
@@ -77,7 +80,7 @@ def _under_prior_of(old: Predictor, new: Predictor) -> Predictor:
 
 
 def judge(
-    team: Mapping[str, Any],
+    held_out: Mapping[str, Any],
     trial: Mapping[str, Any] | None,
     luck: float,
     tolerance: Tolerance,
@@ -86,8 +89,8 @@ def judge(
 
     Parameters
     ----------
-    team : mapping
-        Comparison on the team's runs; see `compare.compare`.
+    held_out : mapping
+        Comparison on the team's runs; see `compare.compare_answers`.
     trial : mapping or None
         Comparisons on the field trial; see `compare.compare_on_trial`. None: there is none here.
     luck : float
@@ -102,12 +105,11 @@ def judge(
         what speaks against first.
     """
     against, speaking = [], []
-    cost = team["difference"]["log_loss"]
-    told = {"change": cost["value"], "low": cost["low"], "high": cost["high"]}
+    cost = held_out["difference"]["log_loss"]
+    told = {"change": cost["value"], "low": cost["low"], "high": cost["high"], "sure": SURE}
     if luck > LUCK:
         against.append(say("gate.luck", chance=luck))
-    # The interval of the difference is two-sided: its upper end leaves out 2.5 %.
-    if cost["value"] < 0 and cost["high"] <= 0:
+    if cost["value"] < 0 and cost["below"] >= SURE:
         speaking.append(say("gate.better", **told))
     else:
         against.append(say("gate.no_better", **told))
@@ -133,6 +135,3 @@ def judge(
         "tolerance": {"log_loss": tolerance.log_loss, "top1": tolerance.top1},
         "reasons": [*against, *speaking],
     }
-
-
-__all__ = ["Answers", "Tolerance", "chance_of_luck", "compare", "judge", "on_trial"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import Bundle, find_bundle, load_bundle, save_bundle
-from ..compare import Answers, compare
-from ..home import champion, install, is_home, next_version, number_of, refuse
+from ..compare import COVERAGE, Answers, answers_of, compare_answers
+from ..home import SHIPPED, champion, install, is_home, next_version, number_of, refuse
+from ..page.comparison import write_comparison
 from ..predictor import Predictor
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
@@ -36,7 +37,7 @@ class Outcome:
     installed : bool
         Whether it is in use now.
     comparison : mapping
-        All that its comparison.json says: ``gate``, ``team``, ``trial``, ``provenance``.
+        All that its comparison.json says: see `page.comparison.render_comparison`.
     """
 
     version: Path
@@ -99,34 +100,34 @@ def publish(
     new = Predictor(load_bundle(version))
     progress("comparisons", 0, 2)
     inputs, shares = lesson.runs.inputs, lesson.runs.shares
-    team = compare(
-        Answers.of(old, inputs, _unseen_answers(place, old, lesson)),
-        Answers.of(new, inputs, lesson.held_out),
+    held_out = compare_answers(
+        _unseen_answers(place, old, lesson),
+        _with(new, lesson, lesson.held_out),
         shares,
         lesson.causes,
         lesson.groups,
     )
     progress("comparisons", 1, 2)
-    trial = on_trial(old, new, field) if field is not None else None
+    trial = None if field is None else on_trial(old, new, field)
     progress("comparisons", 2, 2)
     luck = chance_of_luck(lesson.held_out, shares, int(lesson.made["seed"]))
-    gate = judge(team, trial, luck, tolerance)
+    gate = judge(held_out, trial, luck, tolerance)
     gate["forced"] = force and not gate["passed"]
     comparison = {
+        "old": old.bundle.name,
+        "new": new.bundle.name,
         "gate": gate,
-        "team": team,
-        "trial": trial,
-        "provenance": {"version": new.bundle.name, **new.bundle.manifest["team"]},
+        "held_out": held_out,
+        "field": trial,
+        "provenance": lesson.made,
     }
     with whole(version / "comparison.json") as unfinished:
         unfinished.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
+    write_comparison(version / "comparison.html", comparison)
     reason = gate["reasons"][0]
     installed = bool(gate["passed"] or force)
     if installed:
-        before = number_of(place)
-        install(home, version, reason, instead_of=before) if before else install(
-            home, version, reason
-        )
+        install(home, version, reason, instead_of=number_of(place) or SHIPPED)
     else:
         refuse(home, version, reason)
     return Outcome(version, installed, comparison)
@@ -161,16 +162,22 @@ def _save_held_out(version: Path, lesson: Lesson) -> None:
     )
 
 
-def _unseen_answers(place: Path, old: Predictor, lesson: Lesson) -> Array:
+def _with(predictor: Predictor, lesson: Lesson, probabilities: Array) -> Answers:
+    """Put answers that a predictor would have given in place of those that it gives now."""
+    answers = answers_of(predictor, lesson.runs.inputs)
+    likely = predictor.bundle.calibration.likely(probabilities, COVERAGE)
+    return replace(answers, probabilities=probabilities, likely=likely)
+
+
+def _unseen_answers(place: Path, old: Predictor, lesson: Lesson) -> Answers:
     """Ask the old bundle; of runs that it has learned from, what it said before it did."""
     p = old.probabilities(lesson.runs.inputs)
     path = place / HELD_OUT
-    if not path.is_file():
-        return p
-    with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
-        row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
-        before = kept["probabilities"].astype(np.float64)
-    for row, digest in enumerate(lesson.runs.hashes):
-        if digest in row_of:
-            p[row] = before[row_of[digest]]
-    return p
+    if path.is_file():
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+            row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
+            before = kept["probabilities"].astype(np.float64)
+        for row, digest in enumerate(lesson.runs.hashes):
+            if digest in row_of:
+                p[row] = before[row_of[digest]]
+    return _with(old, lesson, p)
