@@ -162,7 +162,7 @@ def test_differences_are_paired_and_turn_round(
         )
     assert forth["difference"]["top1"]["low"] > 0
     same = compare(pair[0], pair[0], inputs, target, KEYS, group)["difference"]
-    assert all(same[name] == {"value": 0, "low": 0, "high": 0} for name in FIGURES)
+    assert all(same[name] == {"value": 0, "low": 0, "high": 0, "below": 0} for name in FIGURES)
 
 
 def test_intervals_widen_with_fewer_groups_and_come_again(
@@ -225,5 +225,5 @@ def test_on_the_field_trial(predictor: Predictor, tmp_path: Path) -> None:
     whole = result["all sources"]
     assert whole["runs"] == result["per epoch"]["runs"] + result["per step"]["runs"]
     assert set(whole["causes"]) <= set(CAUSES)
-    assert whole["difference"]["log_loss"] == {"value": 0, "low": 0, "high": 0}
+    assert whole["difference"]["log_loss"] == {"value": 0, "low": 0, "high": 0, "below": 0}
     assert 0 < whole["new"]["figures"]["top1"]["value"] < 1

@@ -226,11 +226,12 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     causes = [key for key in old.bundle.causes if key in new.bundle.causes]
     trials = usable_trials(folder, causes)
     target = np.eye(len(causes))[[causes.index(key) for key in trials.cause]]
-    both = answers_of(old, trials.inputs), answers_of(new, trials.inputs)
+    before, after = answers_of(old, trials.inputs), answers_of(new, trials.inputs)
     out = {}
     for name, rows in trials.parts():
-        some = (answers.part(rows) for answers in both)
-        out[name] = compare_answers(*some, target[rows], causes, trials.base[rows])
+        out[name] = compare_answers(
+            before.part(rows), after.part(rows), target[rows], causes, trials.base[rows]
+        )
     return out
 
 

@@ -19,8 +19,7 @@ from ..calibrate import Calibration, conformal_thresholds
 from ..causes import TeamCause
 from ..errors import LabelError
 from ..labels.consensus import Consensus, consensus
-from ..labels.label import UNSURE
-from ..labels.label import Labels
+from ..labels.label import UNSURE, Labels
 from ..novelty import Novelty
 from ..texts import say
 from .fit import Sample, choose_strength, cross_fit

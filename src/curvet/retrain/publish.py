@@ -99,7 +99,7 @@ def publish(
     )
     new = Predictor(load_bundle(version))
     progress("comparisons", 0, 2)
-    inputs, shares = lesson.runs.inputs, lesson.runs.shares
+    shares = lesson.runs.shares
     held_out = compare_answers(
         _unseen_answers(place, old, lesson),
         _with(new, lesson, lesson.held_out),
