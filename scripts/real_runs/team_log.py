@@ -95,6 +95,12 @@ def table(logging: Logging, run: dict[str, Any]) -> str:
     return out.getvalue()
 
 
+def _has_course(logging: Logging, run: dict[str, Any]) -> bool:
+    """Tell whether a log shows three finite losses: one that is NaN at once tells nobody why."""
+    logged = _smoothed(run["series"]["loss"]["value"], logging)[logging.every - 1 :: logging.every]
+    return int(np.isfinite(logged).sum()) >= 3
+
+
 def _to_the_end(values: list[float], n: int) -> list[float]:
     return [*values, *[math.nan] * (n - len(values))]
 
@@ -128,6 +134,8 @@ def write_team(
     tables, truth = {}, []
     for sweep in sweeps:
         for run in sweep["runs"]:
+            if not _has_course(logs[run["project"]], run):
+                continue
             path = f"{run['project']}/{sweep['sweep']}/{run['name']}.csv"
             tables[path] = table(logs[run["project"]], run)
             truth.append({**run, "run_id": f"runs.zip/{path}", "sweep": sweep["sweep"]})

@@ -72,7 +72,7 @@ def _hastie() -> Data:
     return cut(standard(blurred)[0], (y > 0).astype(np.int64), 2)
 
 
-def _low_rank() -> Data:
+def _factors() -> Data:
     """Regress two values on a table of 30 columns and rank 5."""
     rng = np.random.default_rng(25)
     parts = rng.normal(size=(1800, 5))
@@ -188,7 +188,7 @@ TEAM_TASKS: dict[str, Task] = {
     "quantiles": Task("a", "classes", _TABLE, _quantiles),
     "friedman2": Task("a", "values", _TABLE, lambda: regression(
         "make_friedman2", n_samples=1800, noise=150, random_state=0)),
-    "low_rank": Task("a", "values", _TABLE, _low_rank),
+    "factors": Task("a", "values", _TABLE, _factors),
     "chirp": Task("a", "series", _SERIES, _chirp),
     "pendulum": Task("a", "series", _SERIES, _pendulum),
     "brackets": Task("a", "language", _LANGUAGE, _brackets),
