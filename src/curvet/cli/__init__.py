@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from .label import label
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
 from .runs import diagnose, report, score
@@ -34,5 +35,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (diagnose, score, report, simulate, train, evaluate, causes):
+for command in (diagnose, score, report, simulate, train, evaluate, causes, label):
     main.add_command(command)
