@@ -48,7 +48,6 @@ def make_app(work: Work, title: str, annotator: str, *, ask: bool) -> Starlette:
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
-    from starlette.requests import ClientDisconnect
     from starlette.responses import Response
     from starlette.routing import Route
 
@@ -77,10 +76,7 @@ def make_app(work: Work, title: str, annotator: str, *, ask: bool) -> Starlette:
 
     def telling(made: Callable[[Fields, str], Any]) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            try:
-                body = await request.body()
-            except ClientDisconnect:
-                return answer({"error": "interrupted"}, 400)
+            body = await request.body()
 
             def made_so() -> Any:
                 fields = _fields(body)

@@ -34,10 +34,6 @@ _OWN_SITE = ("same-origin", "none")  # of Sec-Fetch-Site; none: the reader has t
 _ADDRESS = "open the address that curvet label has printed"
 
 
-class _TooLargeError(Exception):
-    """A body grew beyond `MAX_BODY`."""
-
-
 class Guard:
     """Let through what comes from our own page; everything else gets a line of text.
 
@@ -74,12 +70,8 @@ class Guard:
         from starlette.datastructures import Headers, MutableHeaders
         from starlette.responses import PlainTextResponse
 
-        begun = False
-
         async def send_safely(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
@@ -89,13 +81,12 @@ class Guard:
             await PlainTextResponse(f"{text}\n", status)(scope, receive, send_safely)
         elif scope["path"] == "/" and scope["query_string"]:
             await self._welcome(scope, receive, send_safely)
+        elif scope["method"] in ("GET", "HEAD"):
+            await self.app(scope, receive, send_safely)
+        elif (body := await _body(receive)) is None:
+            await PlainTextResponse(_TOO_LARGE, 413)(scope, receive, send_safely)
         else:
-            try:
-                await self.app(scope, _bounded(receive), send_safely)
-            except _TooLargeError:
-                if not begun:
-                    too_large = PlainTextResponse(_TOO_LARGE, 413)
-                    await too_large(scope, receive, send_safely)
+            await self.app(scope, _again(body, receive), send_safely)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         """Return status and reason, or None."""
@@ -159,16 +150,25 @@ def _given(scope: Scope) -> str:
 _TOO_LARGE = f"this request is larger than {MAX_BODY} bytes"
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Stop reading a body that grows too large, whatever its headers have said."""
-    size = 0
+async def _body(receive: Receive) -> bytes | None:
+    """Read a body; None if it grows too large, whatever its headers have said."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        more = message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Return what gives a body that has been read to one who has not read it."""
+    waiting = [body]
 
     async def read() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY:
-            raise _TooLargeError
-        return message
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        return await receive()
 
     return read

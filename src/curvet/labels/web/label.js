@@ -40,7 +40,7 @@ async function main() {
   words = start.words;
   const whole = new Intl.NumberFormat(start.language);
   const percent = (chance) =>
-    chance > 0.995 ? ">99 %" : chance < 0.005 ? "<1 %" : `${Math.round(100 * chance)} %`;
+    chance === undefined || chance === null ? "" : chance > 0.995 ? ">99 %" : chance < 0.005 ? "<1 %" : `${Math.round(100 * chance)} %`;
   const mine = (path) => `${path}?annotator=${encodeURIComponent(name)}`;
 
   let name = start.annotator;
@@ -126,10 +126,10 @@ async function main() {
     }
     if (ask !== asked) return;
     run = found;
-    before = said ?? run.mine;
-    const draft = drafts.get(place) ?? { chosen: [], sure: before?.confidence ?? null, note: before?.note ?? "" };
-    ({ chosen, sure } = draft);
-    byId("note").value = draft.note;
+    const draft = drafts.get(place);
+    before = said ?? run.mine ?? draft?.before ?? null;
+    ({ chosen, sure } = draft ?? { chosen: [], sure: before?.confidence ?? null });
+    byId("note").value = draft?.note ?? before?.note ?? "";
     drafts.delete(place);
     complain("");
     document.querySelector("main").hidden = false;
@@ -144,7 +144,7 @@ async function main() {
 
   /** Leave a run without saving: what was entered comes back with it. */
   function leave() {
-    if (run) drafts.set(run.place, { chosen, sure, note: byId("note").value });
+    if (run) drafts.set(run.place, { chosen, before, sure, note: byId("note").value });
   }
 
   /** Show a run out of turn; the one that is left comes right after it. */
@@ -182,12 +182,12 @@ async function main() {
         run.likely.length > 1 ? ` \u00b7 ${say("likely", { causes: run.likely.join(", ") })}` : ""),
       make("p", { class: "hint why" }, reason ? say(reason) : ""),
       ...[run.remark, run.note].filter(Boolean).map((text) => make("p", { class: "note" }, text)),
-      ...(curves.length ? [host] : [make("p", { class: "note" }, say("no_curves"))]),
-      make("div", { class: "halves" },
-        make("section", {}, make("h3", {}, say("evidence")), factList(curves.length > 0)),
-        make("section", {}, ...limits, make("h3", {}, say("log")),
-          make("dl", {}, ...details.flatMap(([key, value]) =>
-            [make("dt", {}, say(key)), make("dd", {}, value)])))));
+      ...(curves.length ? [host] : [make("p", { class: "note" }, say("no_curves"))]));
+    byId("details").replaceChildren(make("div", { class: "halves" },
+      make("div", {}, make("h3", {}, say("evidence")), factList(curves.length > 0)),
+      make("div", {}, ...limits, make("h3", {}, say("log")),
+        make("dl", {}, ...details.flatMap(([key, value]) =>
+          [make("dt", {}, say(key)), make("dd", {}, value)])))));
     // It measures its width, so it has to be in the page.
     plot = curves.length ? plotter(host, { curves, facts: run.facts }, say, whole) : null;
   }
@@ -207,9 +207,9 @@ async function main() {
   function list() {
     byId("causes").replaceChildren(...news.causes.map(({ key, title, sign, stroke }) => {
       const shortcut = stroke ? { "aria-keyshortcuts": stroke.toUpperCase() } : {};
-      return make("li", { class: "cause", "data-key": key },
+      return make("li", { class: "cause", "data-key": key, title: sign },
         make("button", { type: "button", class: "choose", "aria-labelledby": `called-${key}`,
-          "aria-describedby": `sign-${key}`, title: sign, ...shortcut, onclick: () => pick(key) },
+          "aria-describedby": `sign-${key}`, ...shortcut, onclick: () => pick(key) },
           stroke ? make("kbd", {}, stroke) : make("span"), make("span", { class: "called", id: `called-${key}` }, title),
           make("span", { class: "number" })),
         make("button", { type: "button", class: "second", "aria-pressed": "false",
@@ -228,6 +228,7 @@ async function main() {
       const chance = chances.get(key);
       item.classList.toggle("chosen-one", chosen.includes(key));
       item.querySelector(".second").setAttribute("aria-pressed", String(chosen.includes(key)));
+      item.querySelector(".meter").classList.toggle("nothing", !(chance >= 0.005));
       item.querySelector(".meter > span").style.width = `${100 * (chance ?? 0)}%`;
       const number = item.querySelector(".number");
       number.textContent = [chance >= 0.005 ? percent(chance) : "", count ? `\u2713${whole.format(count)}` : ""]
@@ -323,7 +324,7 @@ async function main() {
   function skip() {
     if (busy || !run) return;
     leave();
-    if (!before) {
+    if (!run.mine) {
       skipped.delete(run.place); // to be the last of them
       skipped.add(run.place);
       queue.push(run.place);

@@ -174,7 +174,7 @@ class Work:
             "verdict": title_of(score.cause) if score.cause else "",
             "probability": score.probability,
             "likely": [title_of(key) for key in score.likely],
-            "chances": [[key, title_of(key), round(chance, 4)] for key, chance in ranked],
+            "chances": [[key, title_of(key), round(chance, 6)] for key, chance in ranked],
             "novelty": score.novelty,
             "remark": "; ".join(filter(None, (score.reason, score.error))),
             "text": score.evidence,
