@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -314,10 +314,25 @@ def test_a_table_without_a_sound_run_is_refused(tmp_path: Path) -> None:
 Ask = Callable[..., tuple[int, dict[str, str], bytes]]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A server that is asked without a browser, and where it keeps its labels."""
+
+    url: str
+    labels: Path
+
+
+@pytest.fixture(scope="module")
+def asked(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    labels = tmp_path_factory.mktemp("asked") / "labels.db"
+    with prepare(table, labels).running() as url:
+        yield Asked(url, labels)
+
+
 @pytest.fixture
-def ask(serve: Callable[..., str]) -> Ask:
+def ask(asked: Asked) -> Ask:
     """Ask the server as a program would that knows the token; anything can be left out."""
-    url = urlsplit(serve())
+    url = urlsplit(asked.url)
     token = url.query.removeprefix("token=")
     port = url.port
 
@@ -345,11 +360,11 @@ def ask(serve: Callable[..., str]) -> Ask:
     return request
 
 
-LABEL = {"run": 0, "annotator": "eve", "causes": ["healthy"], "confidence": None, "note": ""}
+LABEL = {"run": 5, "annotator": "eve", "causes": ["healthy"], "confidence": None, "note": ""}
 BODY = json.dumps(LABEL).encode()
 
 
-def test_a_sound_request_is_answered(ask: Ask, tmp_path: Path) -> None:
+def test_a_sound_request_is_answered(ask: Ask, asked: Asked) -> None:
     status, headers, body = ask()
     assert status == 200
     assert json.loads(body)["mine"] == 0
@@ -359,7 +374,8 @@ def test_a_sound_request_is_answered(ask: Ask, tmp_path: Path) -> None:
     assert "server" not in lower
     status, _, body = ask("POST", "/label", BODY)
     assert status == 200, body
-    assert [label.annotator for label in kept(tmp_path / "labels.db").rows] == ["eve"]
+    assert [label.annotator for label in kept(asked.labels).rows] == ["eve"]
+    assert ask("POST", "/undo", BODY)[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -386,18 +402,19 @@ def test_a_sound_request_is_answered(ask: Ask, tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_come_from_the_page_changes_nothing(
-    wrong: dict[str, str], status: int, ask: Ask, tmp_path: Path
+    wrong: dict[str, str], status: int, ask: Ask, asked: Asked
 ) -> None:
+    before = kept(asked.labels)
     headers = {name.replace("Content_Type", "Content-Type"): value for name, value in wrong.items()}
     found, sent, body = ask("POST", "/label", BODY, **headers)
     assert found == status, body
-    assert not kept(tmp_path / "labels.db").rows
+    assert kept(asked.labels) == before
     if status != 400:
         assert sent["X-Content-Type-Options".lower()] == "nosniff"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/label.js", "/label.css", "/start", "/news?annotator=a", "/queue", "/run/0"]
+    "path", ["/", "/label.js", "/label.css", "/start", "/news?annotator=a", "/queue", "/run/5"]
 )
 def test_nothing_is_told_without_the_token(path: str, ask: Ask) -> None:
     for headers in ({"Cookie": ""}, {"Host": "evil.example"}):
@@ -416,10 +433,8 @@ def test_a_wrong_token_opens_nothing(ask: Ask) -> None:
         assert "set-cookie" not in headers
 
 
-def test_the_token_goes_into_a_strict_cookie_and_out_of_the_address(
-    serve: Callable[..., str], tmp_path: Path
-) -> None:
-    url = urlsplit(serve(tmp_path / "other.db"))
+def test_the_token_goes_into_a_strict_cookie_and_out_of_the_address(asked: Asked) -> None:
+    url = urlsplit(asked.url)
     with closing(http.client.HTTPConnection(url.netloc, timeout=20)) as connection:
         connection.request("GET", f"/?{url.query}")
         answer = connection.getresponse()
@@ -442,14 +457,15 @@ def test_the_address_for_the_own_browser_opens_once(table: Path, tmp_path: Path)
                 assert connection.getresponse().status == expected
 
 
-def test_a_large_body_is_refused(ask: Ask, tmp_path: Path) -> None:
+def test_a_large_body_is_refused(ask: Ask, asked: Asked) -> None:
+    before = kept(asked.labels)
     large = json.dumps({**LABEL, "note": "x" * MAX_BODY}).encode()
     assert ask("POST", "/label", large)[0] == 413
     chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(large), large)
     status, headers, _ = ask("POST", "/label", chunked, Transfer_Encoding="chunked")
     assert status == 413
     assert headers["x-content-type-options"] == "nosniff"
-    assert not kept(tmp_path / "labels.db").rows
+    assert kept(asked.labels) == before
 
 
 @pytest.mark.parametrize(
@@ -460,6 +476,7 @@ def test_a_large_body_is_refused(ask: Ask, tmp_path: Path) -> None:
         ("/label", b"[]", "no JSON object"),
         ("/label", {**LABEL, "run": 10**6}, "there is no run 1000000"),
         ("/label", {**LABEL, "run": -1}, "there is no run -1"),
+        ("/label", {**LABEL, "run": 0}, "there is no run 0 to label"),  # empty.csv
         ("/label", {**LABEL, "run": "0"}, "named by its number"),
         ("/label", {**LABEL, "run": True}, "named by its number"),
         ("/label", {**LABEL, "causes": []}, "Choose a cause first"),
@@ -485,13 +502,14 @@ def test_a_large_body_is_refused(ask: Ask, tmp_path: Path) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(
-    path: str, body: Any, reason: str, ask: Ask, tmp_path: Path
+    path: str, body: Any, reason: str, ask: Ask, asked: Asked
 ) -> None:
+    before = kept(asked.labels)
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     status, _, answer = ask("POST", path, sent)
     assert status == 400
     assert reason in json.loads(answer)["error"]
-    assert kept(tmp_path / "labels.db") == Labels((), {}, str(tmp_path / "labels.db"))
+    assert kept(asked.labels) == before
 
 
 def test_only_what_there_is_can_be_had(ask: Ask) -> None:
@@ -794,6 +812,7 @@ def test_all_is_done_with_the_keyboard(
     page.keyboard.press("a")  # no cause while the help is open
     page.keyboard.press("Escape")
     page.keyboard.press("l")
+    expect(page.locator("#list")).to_be_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#run-title")).to_have_text(first)
@@ -924,7 +943,10 @@ def test_axe_finds_nothing(
 
 def started(table: Path, labels: Path) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "curvet", "label", table, "--labels", labels, "--no-browser"],
+        [
+            *(sys.executable, "-m", "curvet", "label", table, "--labels", labels),
+            *("--no-browser", "--order", "table"),
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..terminal import complain
 from .options import LANG, PATH, examples
 
 
@@ -69,6 +70,7 @@ def label(
         annotator=annotator,
         port=port,
         order=next(known for known in ORDERS if known == order),
+        complain=complain,
     )
     for note in page.notes:
         click.echo(f"note: {clean(note)}", err=True)

@@ -25,7 +25,7 @@ REASONS = ("uncertain", "novel", "disagreement", "cluster")
 """Why a run is suggested; the words are ``label_page.why_<reason>``."""
 
 MAX_CLUSTERS = 50
-MANY = 5000  # rows from which on clusters are found on samples
+SAMPLED = 10_000  # rows on which clusters are found, where there are more
 FLOOR = 1e-4  # smaller probabilities are all one: noise would tell them apart otherwise
 OVERLAP = 10  # every so manieth suggestion is a run that somebody else has labelled
 APART = 20.0  # places by which those who work at once are moved apart
@@ -128,18 +128,18 @@ def clusters(
     arrays of shape (row,)
         The number of each row's cluster, and its distance to the centre of it.
     """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
     n_clusters = min(MAX_CLUSTERS, max(1, round(math.sqrt(len(points)))))
-    model = (
-        KMeans(n_clusters, n_init=3, random_state=seed)
-        if len(points) < MANY
-        else MiniBatchKMeans(n_clusters, n_init=1, batch_size=4096, random_state=seed)
-    )
+    model = KMeans(n_clusters, n_init=1, max_iter=50, random_state=seed)
+    sample = points
+    if len(points) > SAMPLED:
+        rng = np.random.default_rng(seed)
+        sample = points[rng.choice(len(points), SAMPLED, replace=False)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters
-        groups = model.fit_predict(points)
+        groups = model.fit(sample).predict(points)
     distances = np.linalg.norm(points - model.cluster_centers_[groups], axis=1)
     # The last digits differ from machine to machine, the order of equal rows must not.
     return groups.astype(np.int64), distances.round(6)

@@ -11,7 +11,6 @@ from urllib.parse import quote, unquote
 
 from ...causes import TeamCause
 from ...errors import CurvetError, LabelError
-from ...terminal import complain
 from ...texts import catalogue, language, say
 from .work import MAX_NAME, Work
 
@@ -31,7 +30,14 @@ _TYPES = {"label.js": "text/javascript", "label.css": "text/css"}
 Fields = dict[str, Any]
 
 
-def make_app(work: Work, title: str, annotator: str, *, ask: bool) -> Starlette:
+def make_app(
+    work: Work,
+    title: str,
+    annotator: str,
+    *,
+    ask: bool,
+    complain: Callable[[str], object],
+) -> Starlette:
     """Return the application, which the `Guard` has to stand before.
 
     Parameters
@@ -45,6 +51,8 @@ def make_app(work: Work, title: str, annotator: str, *, ask: bool) -> Starlette:
     ask : bool
         Whether the name that a browser has kept is good enough; otherwise it is asked for one
         that is not `annotator`.
+    complain : callable (text)
+        Told of what should not have gone wrong.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool

@@ -6,7 +6,7 @@ import getpass
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,7 @@ def prepare(
     annotator: str | None = None,
     port: int = 0,
     order: Order = "suggested",
+    complain: Callable[[str], object] = lambda text: None,
 ) -> Page:
     """Read a table, open the labels and take a port.
 
@@ -105,6 +106,8 @@ def prepare(
         0: one that is free.
     order : str
         In which runs are offered.
+    complain : callable (text)
+        Told of what should not have gone wrong while the page is served.
 
     Raises
     ------
@@ -132,7 +135,13 @@ def prepare(
         listening.close()
         raise
     token, port = secrets.token_urlsafe(), listening.getsockname()[1]
-    app = make_app(work, table.stem, annotator or default_annotator(), ask=annotator is not None)
+    app = make_app(
+        work,
+        table.stem,
+        annotator or default_annotator(),
+        ask=annotator is not None,
+        complain=complain,
+    )
     guard = Guard(app, port, token)
     config = uvicorn.Config(
         guard,

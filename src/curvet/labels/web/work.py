@@ -74,7 +74,8 @@ class Work:
     _opened: OrderedDict[int, Opened] = field(init=False, default_factory=OrderedDict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _labels: Labels = field(init=False)
-    _marks: tuple[int, int] = field(init=False, default=(-1, -1))
+    _here: dict[str, dict[str, Label]] = field(init=False)  # of the runs of this table
+    _read_at: tuple[int, int] = field(init=False, default=(-1, -1))
 
     def __post_init__(self) -> None:
         sound = [place for place, score in enumerate(self.scores) if score.status == "ok"]
@@ -84,30 +85,46 @@ class Work:
         self.offered = teaching_order(self.scores) if self.order == "suggested" else []
         first = {each.place for each in self.offered}
         self.offered += [Suggestion(place, "") for place in sound if place not in first]
-        self._labels = Labels(())
         self.labels()
 
     # --- what has been said ---------------------------------------------------------------------
 
     def labels(self) -> Labels:
         """Return all labels, read anew where somebody has added some."""
-        marks = _marks(self.store)
+        counts = _counts(self.store)
         with self._lock:
-            if marks != self._marks:
-                self._labels = self.store.labels()
-                self._marks = marks
-                know_team_causes(self._labels.causes)
+            if counts != self._read_at:
+                self._read(self.store.labels(), counts)
             return self._labels
 
-    def _here(self, labels: Labels) -> dict[str, dict[str, Label]]:
-        """Return run -> annotator -> label, for the runs of this table."""
+    def _read(self, labels: Labels, counts: tuple[int, int]) -> None:
+        self._labels, self._read_at = labels, counts
         said = by_run(labels.current())
-        return {run_id: of_run for run_id, of_run in said.items() if run_id in self.place_of}
+        self._here = {run_id: of_run for run_id, of_run in said.items() if run_id in self.place_of}
+        know_team_causes(labels.causes)
+
+    def _add(self, label: Label) -> None:
+        """Add a label, without reading all the others again where it is the only new one."""
+        before = self._read_at
+        self.store.add([label])
+        counts = _counts(self.store)
+        with self._lock:
+            if counts != (before[0] + 1, before[1]) or self._read_at != before:
+                return  # others have added some, too
+            rows, causes = (*self._labels.rows, label), self._labels.causes
+            self._labels, self._read_at = Labels(rows, causes, self._labels.source), counts
+            of_run = dict(self._here.get(label.run_id, {}))
+            of_run.pop(label.annotator, None)
+            if label.causes:
+                of_run[label.annotator] = label
+            # Others may be looking at the old one.
+            here = {**self._here, label.run_id: of_run}
+            self._here = here if of_run else {k: v for k, v in here.items() if v}
 
     def news(self, annotator: str) -> dict[str, Any]:
         """Return the causes with their keys, and how far the work is."""
         labels = self.labels()
-        here = self._here(labels)
+        here = self._here
         counts = Counter(key for of_run in here.values() for key in _causes_of(of_run.values()))
         keys = strokes(labels.causes)
         return {
@@ -146,11 +163,8 @@ class Work:
 
     def mine(self, annotator: str) -> list[dict[str, Any]]:
         """Return an annotator's own labels, the latest first."""
-        own = [
-            of_run[annotator]
-            for of_run in self._here(self.labels()).values()
-            if annotator in of_run
-        ]
+        self.labels()
+        own = [of_run[annotator] for of_run in self._here.values() if annotator in of_run]
         own.sort(key=lambda label: label.labelled_at, reverse=True)
         return [
             {"place": self.place_of[label.run_id], "run": label.run_id, **_plain(label)}
@@ -163,7 +177,8 @@ class Work:
         """Return what is shown of a run; what others say of it only to one who has labelled it."""
         score = self._score(place)
         opened = self.open(place)
-        said = self._here(self.labels()).get(score.run_id, {})
+        self.labels()
+        said = self._here.get(score.run_id, {})
         ranked = sorted(score.probabilities.items(), key=lambda item: -item[1])
         return {
             "place": place,
@@ -208,9 +223,10 @@ class Work:
         return opened
 
     def _score(self, place: int) -> Score:
-        if not 0 <= place < len(self.scores):
-            raise LabelError(f"there is no run {place}; the table has {len(self.scores)}")
-        return self.scores[place]
+        score = self.scores[place] if 0 <= place < len(self.scores) else None
+        if score is None or self.place_of.get(score.run_id) != place:
+            raise LabelError(f"there is no run {place} to label")
+        return score
 
     # --- what is said ---------------------------------------------------------------------------
 
@@ -241,9 +257,10 @@ class Work:
             note,
             self.open(place).curve_hash,
         )
-        self.store.add([label])
-        said = self._here(self.labels()).get(score.run_id, {})
-        return {"others": _others(said, annotator), "news": self.news(annotator)}
+        self._add(label)
+        news = self.news(annotator)
+        others = _others(self._here.get(score.run_id, {}), annotator)
+        return {"others": others, "news": news}
 
     def undo(self, annotator: str) -> dict[str, Any]:
         """Withdraw an annotator's latest label; return the run that is open again."""
@@ -251,8 +268,8 @@ class Work:
         if not own:
             raise LabelError(say("label_page.nothing_to_undo"))
         run_id = own[0]["run"]
-        label = by_run(self.labels().current())[run_id][annotator]
-        self.store.add([label.withdrawn(self._now(run_id, annotator))])
+        label = self._here[run_id][annotator]
+        self._add(label.withdrawn(self._now(run_id, annotator)))
         return {"place": own[0]["place"], "before": own[0], "news": self.news(annotator)}
 
     def _now(self, run_id: str, annotator: str) -> datetime:
@@ -281,15 +298,15 @@ class Work:
         return {"news": self.news(annotator)}
 
 
-def _marks(store: Store) -> tuple[int, int]:
-    """Tell whether anything was added: the highest ids of labels and causes, read in no time."""
+def _counts(store: Store) -> tuple[int, int]:
+    """Count the rows of labels and causes: none is ever removed, so more means new ones."""
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         with store.engine.connect() as connection:
             labels, causes = (
-                int(connection.execute(text(f"SELECT MAX(id) FROM {name}")).scalar_one() or 0)
+                int(connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one())
                 for name in ("curvet_labels", "curvet_causes")
             )
     except SQLAlchemyError as error:
