@@ -40,7 +40,9 @@ def table(name: str, page: str = README) -> list[str]:
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT + LABEL, re.MULTILINE)
+    shown = re.findall(
+        r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT + LABEL, re.MULTILINE
+    )
     epilogs = [command.epilog or "" for command in [main, *main.commands.values()]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
     return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]

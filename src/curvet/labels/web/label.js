@@ -232,7 +232,7 @@ async function main() {
       item.querySelector(".meter > span").style.width = `${100 * (chance ?? 0)}%`;
       const number = item.querySelector(".number");
       number.textContent = [chance >= 0.005 ? percent(chance) : "", count ? `\u2713${whole.format(count)}` : ""]
-        .filter(Boolean).join(" \u00b7 ");
+        .filter(Boolean).join(" ");
       number.title = count ? say("labelled_so", { count: whole.format(count), cause: title }) : "";
     }
     for (const [key, , value] of SURE) {
