@@ -20,6 +20,7 @@ PAGES = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/label.md",
     "docs/report.md",
     "docs/scores.md",
 ]
@@ -27,6 +28,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
+LABEL = (Path(__file__).parents[1] / "docs/label.md").read_text(encoding="utf-8")
 REPORT = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
 
 
@@ -38,7 +40,9 @@ def table(name: str, page: str = README) -> list[str]:
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT, re.MULTILINE)
+    shown = re.findall(
+        r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT + LABEL, re.MULTILINE
+    )
     commands = [main, *main.commands.values()]
     commands += [c for group in commands[1:] for c in getattr(group, "commands", {}).values()]
     epilogs = [command.epilog or "" for command in commands]
