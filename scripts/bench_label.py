@@ -11,6 +11,7 @@ page's table.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import tempfile
 import time
@@ -71,7 +72,7 @@ def measure(folder: Path, n_runs: int) -> list[str]:
     start = time.perf_counter() - began
     times: list[list[float]] = []
     with page.running() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         tab = browser.new_page()
         tab.goto(url)
         tab.locator("#name-field").fill("bench")

@@ -520,9 +520,8 @@ def test_only_what_there_is_can_be_had(ask: Ask) -> None:
 
 
 def test_it_listens_on_this_machine_alone(table: Path, tmp_path: Path) -> None:
-    page = prepare(table, tmp_path / "labels.db")
-    assert page.listening.getsockname()[0] == "127.0.0.1"
-    page.listening.close()
+    with closing(prepare(table, tmp_path / "labels.db")) as page:
+        assert page.listening.getsockname()[0] == "127.0.0.1"
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -572,6 +571,42 @@ def test_a_missing_extra_is_named(
     told = curvet(table, "--labels", tmp_path / "labels.db")
     assert "needs the package starlette; pip install 'curvet[label]'" in told
     assert not (tmp_path / "labels.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "display", "opens"),
+    [((), ":0", True), ((), "", False), (("--no-browser",), ":0", False)],
+)
+def test_the_browser_is_opened_where_there_is_a_screen(
+    words: tuple[str, ...],
+    display: str,
+    opens: bool,
+    table: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import click
+
+    import curvet.labels.web.serve as serve_module
+
+    def interrupted(page: Any) -> None:
+        page.close()
+        raise KeyboardInterrupt
+
+    opened: list[str] = []
+    monkeypatch.setattr(serve_module.Page, "run", interrupted)
+    monkeypatch.setattr(click, "launch", opened.append)
+    for name in ("WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    copy = tmp_path / table.name
+    shutil.copy(table, copy)
+    done = CliRunner().invoke(main, ["label", str(copy), "--order", "table", *words])
+    assert done.exit_code == 0
+    assert f"labels: {tmp_path / 'labels.db'}\n" in done.stderr
+    assert bool(opened) == opens
+    (url,) = re.findall(r"^page: (\S+)$", done.stderr, re.MULTILINE)
+    assert url not in opened  # the one that others of the machine may see is another
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -908,6 +943,13 @@ def test_the_name_is_kept_by_the_browser(
     page.locator("#name-field").fill("eve")
     page.keyboard.press("Enter")
     expect(page.locator("#open-name")).to_have_text("eve")
+    page.goto(serve(tmp_path / "third.db", annotator="bob"))  # asked for by --annotator
+    expect(page.locator("#name-field")).to_have_value("bob")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(page.locator("#name-field")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#open-name")).to_have_text("bob")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

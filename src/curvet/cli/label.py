@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -75,12 +77,19 @@ def label(
     for note in page.notes:
         click.echo(f"note: {clean(note)}", err=True)
     click.echo(f"runs: {page.runs:,} of {clean(str(scores))}", err=True)
-    click.echo(f"labels: {clean(page.labels)}", err=True)
+    click.echo(f"labels: {clean(page.store.source)}", err=True)
     click.echo(f"page: {page.url}", err=True)
     click.echo("It is for this machine only; Ctrl-C ends it, and nothing is lost.", err=True)
-    if not no_browser:
+    if not no_browser and _has_screen():
         click.launch(page.once)
     try:
         page.run()
     except KeyboardInterrupt:
         click.echo("ended", err=True)
+
+
+def _has_screen() -> bool:
+    """Tell whether a browser can show something; on a server it would take the terminal."""
+    return sys.platform in ("win32", "darwin") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -180,7 +181,7 @@ def _fields(body: bytes) -> Fields:
 
 
 def _name(given: Any) -> str:
-    name = given.strip() if isinstance(given, str) else ""
+    name = unicodedata.normalize("NFC", given).strip() if isinstance(given, str) else ""
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise LabelError(say("label_page.bad_name", most=MAX_NAME))
     return name

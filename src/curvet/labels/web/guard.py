@@ -49,7 +49,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self.app, self.token = app, token
-        self.hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+        end = "" if port == 80 else f":{port}"  # browsers leave that one out
+        self.hosts = (f"127.0.0.1{end}", f"localhost{end}")
         # Cookies are the same for all ports, so the name tells one server from another.
         self.cookie = f"curvet_{port}"
         self.tickets: set[str] = set()

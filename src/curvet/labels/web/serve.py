@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ...errors import LabelError
 from ...page.curves import find_known
 from ...page.table import read_scores
-from ..store import open_store
+from ..store import Store, open_store
 from .app import make_app
 from .guard import Guard
 from .work import Order, Work, check_writable
@@ -34,7 +34,7 @@ class Page:
         Where it is, with the token.
     once : str
         An address that opens it one time.
-    labels : str
+    store : Store
         Where labels go.
     runs : int
         How many can be labelled.
@@ -48,7 +48,7 @@ class Page:
 
     url: str
     once: str
-    labels: str
+    store: Store
     runs: int
     notes: tuple[str, ...]
     server: Any
@@ -56,7 +56,15 @@ class Page:
 
     def run(self) -> None:
         """Answer requests until interrupted."""
-        self.server.run(sockets=[self.listening])
+        try:
+            self.server.run(sockets=[self.listening])
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the port and the store back."""
+        self.listening.close()
+        self.store.close()
 
     @contextmanager
     def running(self) -> Iterator[str]:
@@ -124,16 +132,16 @@ def prepare(
         raise LabelError(
             f"the labelling page needs the package {error.name}; pip install 'curvet[label]'"
         ) from error
-    listening = _listen(port)  # first: the rest may take seconds
-    try:
+    with ExitStack() as undo:
+        listening = undo.enter_context(_listen(port))  # first: the rest may take seconds
         scores = read_scores(table)
         known, notes = find_known(table)
-        store = open_store(default_labels(table) if labels is None else labels)
+        store = undo.enter_context(
+            closing(open_store(default_labels(table) if labels is None else labels))
+        )
         check_writable(store)
         work = Work(scores, known, store, order)
-    except BaseException:
-        listening.close()
-        raise
+        undo.pop_all()
     token, port = secrets.token_urlsafe(), listening.getsockname()[1]
     app = make_app(
         work,
@@ -158,7 +166,7 @@ def prepare(
     return Page(
         address + token,
         address + guard.ticket(),
-        store.source,
+        store,
         len(work.place_of),
         notes,
         uvicorn.Server(config),
