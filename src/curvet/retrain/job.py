@@ -24,6 +24,7 @@ from ..novelty import Novelty
 from ..texts import say
 from .fit import Sample, choose_strength, cross_fit
 from .groups import folds_of, group_runs
+from .refit import refit
 from .runs import TeamRuns, read_team_runs
 
 Array = NDArray[np.float64]
@@ -35,6 +36,12 @@ LEAST = 20
 FEW = 50
 """Labelled runs below which the answers alone are recalibrated."""
 
+MANY = 2000
+"""Labelled runs from which all classifiers are trained anew, if there is a corpus."""
+
+DEPTHS = ("recalibration", "features", "all")
+"""How much is learned: the answers alone, what the nets see in the curves, too, or all anew."""
+
 N_SHOWN = 5  # ids of runs that could not be used
 
 LEAST_OF_CAUSE = 5
@@ -45,7 +52,7 @@ MOST_OF_ONE = 0.95
 
 N_FOLDS = 5
 
-STEPS = ("labelled runs", "held-out fits", "comparisons")
+STEPS = ("labelled runs", "hundredths of the training", "held-out fits", "comparisons")
 """What `Progress` is told of."""
 
 
@@ -55,8 +62,10 @@ class Lesson:
 
     Parameters
     ----------
+    base : Bundle
+        What was adapted: one that ships, or one whose classifiers have been trained anew.
     runs : TeamRuns
-        What it was learned from.
+        What it was adapted to.
     groups : array of shape (run,), int64
         Runs of one group were on one side of every split.
     causes : tuple of str
@@ -75,6 +84,7 @@ class Lesson:
         How it was learned, for the manifest.
     """
 
+    base: Bundle
     runs: TeamRuns
     groups: NDArray[np.int64]
     causes: tuple[str, ...]
@@ -93,6 +103,8 @@ def learn(
     *,
     leave_out: Sequence[str] = (),
     group: str = "auto",
+    depth: str = "auto",
+    corpus: Path | None = None,
     seed: int = 0,
     workers: int = 1,
     progress: Progress = lambda step, done, total: None,
@@ -111,6 +123,10 @@ def learn(
         Causes that the team does not use.
     group : str
         See `groups.group_runs`.
+    depth : str
+        One of `DEPTHS`, or "auto": as the number of labelled runs allows.
+    corpus : Path, optional
+        Simulated runs, without which not all can be trained anew.
     seed : int
         Deals groups to folds.
     workers : int
@@ -127,9 +143,11 @@ def learn(
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
     runs = read_team_runs(
-        learned, paths, causes, lambda done, total: progress("labelled runs", done, total)
+        learned, paths, causes, lambda done, total: progress(STEPS[0], done, total)
     )
-    _expect_enough(runs, labels)
+    n_labelled = len(runs)
+    rare = sum(bool(vote.shares) and not learned[key].shares for key, vote in votes.items())
+    _expect_enough(runs, rare, labels)
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
     folds = folds_of(groups, N_FOLDS, seed)
     if len(np.unique(folds)) < 2:
@@ -137,16 +155,27 @@ def learn(
             f"all {len(runs)} labelled runs are of one group by the rule {rule!r}, so that none "
             "can be held out; label runs of other sweeps, or choose another --group"
         )
+    depth = _depth(depth, len(runs) + rare, corpus)
+    if depth == "all" and corpus is not None:
+        taught = runs.part(np.flatnonzero(folds != 0))
+        base = refit(
+            base, corpus, taught, seed, workers, lambda done, total: progress(STEPS[1], done, total)
+        )
+        # What the classifiers have seen cannot tell how sure they may be of what they have not.
+        rows = np.flatnonzero(folds == 0)
+        runs, groups = runs.part(rows), groups[rows]
+        folds = folds_of(groups, N_FOLDS, seed)
     known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
     old = base.probabilities(runs.inputs)
     seen = activations(base.classifiers, runs.inputs)
     sample = Sample(start(old, known), seen, runs.shares, known, base.prior)
-    tried = RECALIBRATE if len(runs) < FEW else LEARN
+    tried = LEARN if depth == "features" else RECALIBRATE
     held_out = cross_fit(
-        sample, folds, tried, workers, lambda done, total: progress("held-out fits", done, total)
+        sample, folds, tried, workers, lambda done, total: progress(STEPS[2], done, total)
     )
     strength = choose_strength(sample, folds, tried)
     return Lesson(
+        base,
         runs,
         groups,
         causes,
@@ -159,11 +188,11 @@ def learn(
             "base": base.name,
             "seed": seed,
             "code": code_digest(),
-            "learned": "recalibration" if len(runs) < FEW else "recalibration and features",
+            "learned": depth,
             "strength": {k: v if np.isfinite(v) else None for k, v in strength._asdict().items()},
             "labels": {
                 "sha256": labels_digest(labels),
-                "runs": len(runs),
+                "runs": n_labelled,
                 "annotators": len({who for vote in learned.values() for who in vote.annotators}),
                 "causes": _counts(runs),
                 "groups": int(groups.max()) + 1,
@@ -233,9 +262,10 @@ def _without_unlearned(
     return kept
 
 
-def _expect_enough(runs: TeamRuns, labels: Labels) -> None:
+def _expect_enough(runs: TeamRuns, rare: int, labels: Labels) -> None:
+    """Refuse too few labels; `rare` runs have votes only for causes that are too rare to learn."""
     lost = "; ".join(f"{len(ids)} {reason}" for reason, ids in runs.notes.items())
-    if len(runs) < LEAST:
+    if len(runs) + rare < LEAST:
         raise LabelError(
             f"{labels.source}: {len(runs)} labelled runs can be used, at least {LEAST} are needed"
             f"{f' (of the others: {lost})' if lost else ''}; label more with `curvet label`"
@@ -247,6 +277,21 @@ def _expect_enough(runs: TeamRuns, labels: Labels) -> None:
             f"{labels.source}: {100 * shares.max():.0f} % of the votes are for {most!r}, which "
             "cannot teach what tells it from other causes; label runs of other causes, too"
         )
+
+
+def _depth(asked: str, n_labelled: int, corpus: Path | None) -> str:
+    """Decide how much is learned."""
+    if asked == "auto":
+        many = n_labelled >= MANY and corpus is not None
+        return "all" if many else "features" if n_labelled >= FEW else "recalibration"
+    if asked not in DEPTHS:
+        raise LabelError(f"--learn {asked}: unknown; accepted: auto, {', '.join(DEPTHS)}")
+    if asked == "all" and corpus is None:
+        raise LabelError(
+            "--learn all: the classifiers are trained on simulated runs as well as on yours; make "
+            "some with `curvet simulate` and name them with --corpus"
+        )
+    return asked
 
 
 def _thresholds(held_out: Array, shares: Array) -> tuple[float, ...]:

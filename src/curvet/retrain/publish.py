@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle, find_bundle, load_bundle, save_bundle
+from ..bundle import find_bundle, load_bundle, save_bundle
 from ..compare import COVERAGE, Answers, answers_of, compare_answers
 from ..home import SHIPPED, champion, install, is_home, next_version, number_of, refuse
 from ..page.comparison import write_comparison
 from ..predictor import Predictor
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
-from .job import Lesson, Progress
+from .job import STEPS, Lesson, Progress
 
 Array = NDArray[np.float64]
 
@@ -47,7 +47,6 @@ class Outcome:
 
 def publish(
     lesson: Lesson,
-    base: Bundle,
     home: Path,
     *,
     field: Path | None,
@@ -61,8 +60,6 @@ def publish(
     ----------
     lesson : Lesson
         What was learned.
-    base : Bundle
-        What it was learned on top of.
     home : Path
         Made if it is not there. What is in use there, else the bundle that ships, is the old one.
     field : Path or None
@@ -81,24 +78,24 @@ def publish(
     """
     place = (champion(home) if is_home(home) else None) or find_bundle(None)
     old = Predictor(load_bundle(place))
-    version = next_version(home)
+    version, made = next_version(home), lesson.base.manifest
     _save_held_out(version, lesson)
     save_bundle(
         version,
         lesson.causes,
-        base.classifiers,
+        lesson.base.classifiers,
         lesson.calibration,
         lesson.novelty,
         {
-            **{key: base.manifest[key] for key in ("corpus", "seed") if key in base.manifest},
+            **{key: made[key] for key in ("corpus", "seed") if key in made},
             "team": {**lesson.made, "before": old.bundle.name},
         },
         lesson.team_causes,
         lesson.adaptation,
-        base.classes,
+        lesson.base.classes,
     )
     new = Predictor(load_bundle(version))
-    progress("comparisons", 0, 2)
+    progress(STEPS[-1], 0, 2)
     shares = lesson.runs.shares
     held_out = compare_answers(
         _unseen_answers(place, old, lesson),
@@ -107,9 +104,9 @@ def publish(
         lesson.causes,
         lesson.groups,
     )
-    progress("comparisons", 1, 2)
+    progress(STEPS[-1], 1, 2)
     trial = None if field is None else on_trial(old, new, field)
-    progress("comparisons", 2, 2)
+    progress(STEPS[-1], 2, 2)
     luck = chance_of_luck(lesson.held_out, shares, int(lesson.made["seed"]))
     gate = judge(held_out, trial, luck, tolerance)
     gate["forced"] = force and not gate["passed"]
