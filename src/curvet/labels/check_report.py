@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..report.as_csv import write_header, write_records
 from ..report.as_text import clean
 from ..report.columns import Column
-from .check import KINDS, Check
+from .check import Check
+from .findings import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -156,7 +156,7 @@ def slug(annotator: str) -> str:
     Examples
     --------
     >>> slug("ann"), slug("ann@example.org")
-    ('ann', 'ann-example-org-5f5b6a1e')
+    ('ann', 'ann-example-org-438c4c7a')
     """
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", annotator)[:100]
     if plain == annotator:
