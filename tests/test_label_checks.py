@@ -246,7 +246,7 @@ def test_all_kinds_can_be_printed() -> None:
     assert all(f"  30  {words}" in lines for words in KINDS.values())
     console = Console(width=100)
     with console.capture() as capture:
-        for table in tables(check, 100):
+        for table in tables(check):
             console.print(table)
     assert "and 10 more: --format csv has them all" in capture.get()
     assert "\x1b[31m" not in capture.get()

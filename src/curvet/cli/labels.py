@@ -24,7 +24,13 @@ CAUSES = click.option(
 )
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "curvet labels import labels.csv --into labels.db",
+        "curvet labels check labels.db --scores scores.parquet",
+        "curvet labels export labels.db --out labels.jsonl",
+    ),
+)
 def labels() -> None:
     """Bring labels in and out, and check them.
 
@@ -222,7 +228,7 @@ def _render(checked: Check, layout: str, *, to_file: bool) -> str:
         return check_report.check_to_json(checked)
     if layout == "csv":
         return check_report.check_to_csv(checked)
-    lines = table_lines(lambda width: check_report.tables(checked, width), to_file=to_file)
+    lines = table_lines(lambda width: check_report.tables(checked), to_file=to_file)
     return "\n".join([check_report.check_to_text(checked), *lines, ""])
 
 

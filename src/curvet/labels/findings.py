@@ -12,7 +12,7 @@ KINDS = {
     "conflict": "annotators who disagree",
     "same_curve_conflict": "copies of one curve that are labelled differently",
     "changed_curve": "runs whose curve changed between two labels",
-    "label_error": "labels that are probably wrong",
+    "label_error": "labels to look at again, because the scores say otherwise",
     "annotator_at_odds": "annotators who mostly disagree with the others",
     "gone": "labelled runs that are not in the scores",
     "unchecked": "labels that the scores cannot check",

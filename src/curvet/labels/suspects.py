@@ -2,7 +2,8 @@
 
 Confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068) finds them, and, where
 there are several annotators, CROWDLAB (Goh et al. 2022, https://arxiv.org/abs/2210.06812) says what
-they hold together. Both are cleanlab's.
+they hold together. Both are cleanlab's. A label is suspected as well if the scores are `SURE` of
+another cause.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from .label import UNSURE, Label
 
 if TYPE_CHECKING:
     from ..page.table import Score
+
+SURE = 0.8  # probability of another cause that speaks against a label by itself
 
 
 def find_suspects(
@@ -124,6 +127,8 @@ def _suspects(
             common = np.array([place[labels[0].causes[0]] for labels in given])
             score = get_label_quality_scores(common, table)
         wrong = find_label_issues(common, table, filter_by="confident_learning", n_jobs=1)
+    # Of causes that nobody has named yet confident learning knows no threshold.
+    wrong |= (table.max(axis=1) >= SURE) & (table.argmax(axis=1) != common)
     findings = []
     for row in np.flatnonzero(wrong)[np.argsort(score[wrong], kind="stable")]:
         labels, other = given[row], keys[int(table[row].argmax())]
