@@ -6,6 +6,7 @@ With --check nothing is written: the exit code is 1 if the page says anything el
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def columns() -> list[str]:
 
 def check() -> list[str]:
     """Score data/demo, check its labels, and return what a person sees."""
+    os.environ.pop("COLUMNS", None)  # the page does not depend on a terminal
     with tempfile.TemporaryDirectory() as folder:
         scores = Path(folder) / "scores.csv"
         for words in (
