@@ -211,6 +211,19 @@ def test_few_labels_are_no_trouble(n: int, keys: list[str]) -> None:
         assert check_labels(Labels(tuple(part)), predicted(truth, 0, keys)).checked == n
 
 
+@given(SAID, st.booleans())
+def test_ties_are_broken_in_the_same_way_each_time(
+    said: dict[str, dict[str, str]], flat: bool
+) -> None:
+    rows = [label(run, cause, by=by) for run, each in said.items() for by, cause in each.items()]
+    even = dict.fromkeys(KEYS, 1 / len(KEYS))
+    scores = [score(run, even if flat else {**even, KEYS[1]: 0.9}) for run in said]
+    state = np.random.get_state()[1]  # noqa: NPY002
+    first = check_labels(Labels(tuple(rows)), scores)
+    assert check_labels(Labels(tuple(rows)), scores) == first
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
 def test_a_row_of_zeros_is_no_trouble() -> None:
     scores = [score(f"run {n}", dict.fromkeys(KEYS, 0.0)) for n in range(3)]
     rows = tuple(label(f"run {n}", KEYS[n]) for n in range(3))

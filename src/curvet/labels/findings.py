@@ -69,6 +69,5 @@ def said(given: Sequence[Label]) -> str:
 
 def missing(error: ModuleNotFoundError) -> LabelError:
     """Say what to install."""
-    return LabelError(
-        f"labels are checked with the package {error.name}; pip install 'curvet[label]'"
-    )
+    package = (error.name or "").split(".")[0]
+    return LabelError(f"labels are checked with the package {package}; pip install 'curvet[label]'")

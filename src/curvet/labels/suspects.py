@@ -80,7 +80,9 @@ def find_suspects(
     if not given:
         return findings, 0
     table = np.array([[chances[run_id].get(key, 0.0) for key in keys] for run_id in given])
-    table = np.maximum(table, 1e-6)  # (run, cause)
+    # No chance is 0, and no two are the same: cleanlab draws lots between equals, and fails where
+    # it finds nothing but ties.
+    table = np.maximum(table, 1e-6) + 1e-9 * np.arange(len(keys))  # (run, cause)
     table /= table.sum(axis=1, keepdims=True)
     suspected = _suspects(list(given.values()), keys, table)
     return [*suspected, *findings], len(given)
@@ -126,7 +128,9 @@ def _suspects(
         else:
             common = np.array([place[labels[0].causes[0]] for labels in given])
             score = get_label_quality_scores(common, table)
-        wrong = find_label_issues(common, table, filter_by="confident_learning", n_jobs=1)
+        wrong = np.zeros(len(common), bool)
+        if len(np.unique(common)) > 1:  # of one cause alone there is nothing to compare
+            wrong = find_label_issues(common, table, filter_by="confident_learning", n_jobs=1)
     # Of causes that nobody has named yet confident learning knows no threshold.
     wrong |= (table.max(axis=1) >= SURE) & (table.argmax(axis=1) != common)
     findings = []
