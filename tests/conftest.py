@@ -29,6 +29,7 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
 
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its own output
 os.environ.pop("CURVET_LANG", None)  # of whoever runs the tests
+os.environ.pop("CURVET_BUNDLE", None)
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("steady")

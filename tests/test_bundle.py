@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from curvet.bundle import BUNDLE_FORMAT, default_path, load_bundle, save_bundle
+from curvet.bundle import ADAPTED_FORMAT, BUNDLE_FORMAT, default_path, load_bundle, save_bundle
 from curvet.calibrate import COVERAGES, Calibration
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, TeamCause
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import BundleError
@@ -49,19 +51,28 @@ def made_up(n_per_cause: int, seed: int) -> Inputs:
     return make_inputs(runs)
 
 
-def make_bundle(folder: Path) -> None:
+def make_bundle(
+    folder: Path,
+    causes: Sequence[str] = tuple(CAUSES),
+    team_causes: Mapping[str, TeamCause] = MappingProxyType({}),
+) -> None:
     """Save a bundle of small classifiers, in a few seconds."""
     inputs = made_up(8, 0)
-    y = np.arange(len(inputs)) % len(CAUSES)
+    n = len(causes)
+    y = np.arange(len(inputs)) % n
+    shares = tuple(PRIOR.get(key, 0.02) for key in causes)
+    calibration = replace(CALIBRATION, prior=tuple(share / sum(shares) for share in shares))
+    if tuple(causes) == tuple(CAUSES):
+        calibration = CALIBRATION
     classifiers: Sequence[Any] = [
         Tabular(iterations=3, min_leaf=3, leaves=6),
         Mlp(training=NetTraining(2, 2e-3, 1)),
         Cnn(training=NetTraining(2, 3e-3, 1)),
     ]
     for classifier in classifiers:
-        classifier.fit(inputs, y, np.ones(len(y)), len(CAUSES), 0, lambda done, total: None)
+        classifier.fit(inputs, y, np.ones(len(y)), n, 0, lambda done, total: None)
     novelty = fit_novelty(inputs.table, made_up(4, 5).table, 0)
-    save_bundle(folder, list(CAUSES), classifiers, CALIBRATION, novelty, MADE)
+    save_bundle(folder, causes, classifiers, calibration, novelty, MADE, team_causes)
 
 
 @pytest.fixture(scope="module")
@@ -146,16 +157,18 @@ def test_a_swapped_file_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("number", [0, BUNDLE_FORMAT + 1, "1", None])
+@pytest.mark.parametrize("number", [0, ADAPTED_FORMAT + 1, "1", None])
 def test_another_format_is_refused(number: Any, copy: Path) -> None:
     edit(copy, lambda manifest: manifest.update(format=number))
-    accepted = f"copy: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; train"
+    accepted = (
+        f"copy: bundle format {number}, but this curvet reads the formats {BUNDLE_FORMAT} and"
+    )
     with pytest.raises(BundleError, match=accepted):
         load_bundle(copy)
 
 
 def test_a_newer_format_is_refused_before_its_files_are_opened(tmp_path: Path) -> None:
-    manifest = {"format": BUNDLE_FORMAT + 1, "files": {"new.onnx": "0"}}
+    manifest = {"format": ADAPTED_FORMAT + 1, "files": {"new.onnx": "0"}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="bundle format"):
         load_bundle(tmp_path)

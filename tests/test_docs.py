@@ -23,6 +23,7 @@ PAGES = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/label.md",
     "docs/labels.md",
     "docs/report.md",
     "docs/scores.md",
@@ -31,6 +32,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
+LABEL = (Path(__file__).parents[1] / "docs/label.md").read_text(encoding="utf-8")
 REPORT = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
 LABELS = (Path(__file__).parents[1] / "docs/labels.md").read_text(encoding="utf-8")
 
@@ -51,7 +53,7 @@ def every(group: click.Group) -> Iterator[click.Command]:
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    pages = README + SCORES + REPORT + LABELS
+    pages = README + SCORES + REPORT + LABEL + LABELS
     shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", pages, re.MULTILINE)
     epilogs = [command.epilog or "" for command in [main, *every(main)]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]

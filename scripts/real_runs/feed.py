@@ -63,7 +63,7 @@ def prepare(plan: Plan) -> Feed:
         x, y, group = x[order], y[order], group[order]
     x_val, y_val = _validation(plan, data, x, y, y_honest, rng)
     x, x_val, x_honest = (in_units(plan, data, rows) for rows in (x, x_val, data.x_val))
-    batches = _batches(plan, n, np.random.default_rng(plan.seed))
+    batches = _stuck(plan, _batches(plan, n, np.random.default_rng(plan.seed)), n)
     period = n // plan.batch
     x, y, batches = _with_bad_batches(plan, x, y, batches, period, data)
     every = plan.val_every or period
@@ -153,6 +153,19 @@ def _order(plan: Plan, n: int, rng: Rng) -> NDArray[np.int64]:
         return np.argsort(np.arange(n) + rng.uniform(0, n / 10, n))
     blocks = np.array_split(np.arange(n), 6)
     return np.concatenate([rng.permutation(blocks[i]) for i in rng.permutation(6)])
+
+
+def _stuck(plan: Plan, batches: list[Any], n: int) -> list[Any]:
+    """Let the updates of each stuck loader see one shard again and again, shuffled each time."""
+    for first, end, low, high in plan.repeats():
+        shard = np.arange(int(low * n), max(int(low * n) + 2, int(high * n)))
+        rng = np.random.default_rng([plan.seed, first])
+        times = -(-plan.batch * (end - first) // len(shard))
+        stream = np.concatenate([rng.permutation(shard) for _ in range(times)])
+        for step in range(first, end):
+            place = (step - first) * plan.batch
+            batches[step] = stream[place : place + plan.batch]
+    return batches
 
 
 def bad_steps(plan: Plan, period: int) -> list[int]:

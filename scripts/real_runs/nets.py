@@ -16,9 +16,11 @@ def make_net(plan: Plan, feed: Feed) -> Any:
     """Return the untrained PyTorch net of a plan, its hidden weights set as the plan asks."""
     from torch import nn
 
-    makers = {"rnn": _sequence_net, "transformer": _sequence_net, "vae": _vae}
+    makers = {
+        "rnn": _sequence_net, "transformer": _sequence_net, "vae": _vae, "cnn1d": _along_time,
+    }  # fmt: skip
     net = makers.get(plan.net, _feed_forward)(plan, feed)
-    hidden = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv2d)][:-1]
+    hidden = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)][:-1]
     for layer in hidden if plan.net not in ("rnn", "transformer") else ():
         if plan.activation in ("relu", "gelu"):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -99,6 +101,30 @@ def _convolution(plan: Plan, n_in: int, n_to: int) -> list[Any]:
 
     norm = [nn.BatchNorm2d(n_to)] if plan.norm != "none" else []
     return [nn.Conv2d(n_in, n_to, 3, padding=1), *norm, _activation(plan)]
+
+
+def _along_time(plan: Plan, feed: Feed) -> Any:
+    """Return convolutions along time, (B, T, feature) -> (B, output)."""
+    import torch
+    from torch import nn
+
+    class AlongTime(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers: list[Any] = []
+            widths = [feed.x.shape[2]] + [plan.width] * plan.depth
+            for n_in, n_to in pairwise(widths):
+                layers.append(nn.Conv1d(n_in, n_to, 3, padding=1))
+                layers += [nn.BatchNorm1d(n_to)] if plan.norm != "none" else []
+                layers.append(_activation(plan))
+            self.core = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(plan.dropout))
+            self.head = nn.Linear(plan.width * feed.x.shape[1], feed.n_out)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.head(self.core(x.transpose(1, 2)))
+            return y
+
+    return AlongTime()
 
 
 def _sequence_net(plan: Plan, feed: Feed) -> Any:

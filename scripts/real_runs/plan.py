@@ -118,6 +118,13 @@ class Plan:
         cuts = [0, *self.resumes, self.n_steps]
         return list(pairwise(cuts))
 
+    def repeats(self) -> tuple[tuple[int, int, float, float], ...]:
+        """Return (first update, end, first and last place of the shard as shares of the rows).
+
+        Between these updates the training sees one shard of its rows alone; none in the trial.
+        """
+        return ()
+
     def keeps(self, part: str) -> bool:
         """Tell whether a resumed training gets this part of the checkpoint."""
         return part not in self.lost.split("+")

@@ -126,6 +126,24 @@ def _jump(run: Judged, place: int) -> float:
     return after - _middle(run.loss[place - 20 : place])
 
 
+def _repeated_shard(run: Judged, twin: Judged) -> bool:
+    """Find training loss below the twin's and validation worse while the loader is stuck."""
+    spans = zip(run.marks[::2], run.marks[1::2], strict=True)
+    return any(_learns_by_heart(run, twin, first, end) for first, end in spans)
+
+
+def _learns_by_heart(run: Judged, twin: Judged, first: int, end: int) -> bool:
+    n = min(len(run.loss), len(twin.loss))
+    late = slice(first + (end - first) // 2, min(end, n))
+    here, usual = _middle(run.loss[late]), _middle(twin.loss[late])
+    seen = [i for i in range(len(run.val)) if late.start < n * (i + 1) // len(run.val) <= late.stop]
+    if len(run.val) != len(twin.val) or not seen:
+        return False
+    worse, known = (_middle([r.val[i] for i in seen]) for r in (run, twin))
+    memorises = here < 0.8 * usual and usual - here > 0.03 * learns(twin)
+    return memorises and worse > 1.12 * known and worse - known > 0.04 * learns(twin)
+
+
 def _precision_overflow(run: Judged, twin: Judged) -> bool:
     """Find what is not finite, or steps left out, so that validation stands still."""
     finite = np.isfinite(run.loss)
@@ -162,6 +180,7 @@ SIGNS: dict[str, Callable[[Judged, Judged], bool]] = {
     "train_val_leak": _train_val_leak,
     "resume_state_lost": _resume_state_lost,
     "precision_overflow": _precision_overflow,
+    "repeated_shard": _repeated_shard,
 }
 
 

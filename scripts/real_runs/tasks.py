@@ -45,7 +45,8 @@ class Data:
     raw_scale: Array | float = 1.0
 
 
-def _cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
+def cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
+    """Put rows in random order and keep three tenths of them for validation."""
     order = np.random.default_rng(11).permutation(len(x))
     x, y = x[order], y[order]
     group = y if group is None else group[order]
@@ -53,29 +54,33 @@ def _cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any
     return Data(x[:n], y[:n], x[n:], y[n:], n_out, group[:n], group[n:], **rest)
 
 
-def _standard(x: Array) -> tuple[NDArray[np.float32], dict[str, Array]]:
+def standard(x: Array) -> tuple[NDArray[np.float32], dict[str, Array]]:
+    """Return columns of mean 0 and variance 1, and what undoes that."""
     mean, scale = x.mean(0), x.std(0) + 1e-9
     return ((x - mean) / scale).astype(np.float32), {"raw_mean": mean, "raw_scale": scale}
 
 
-def _bundled(name: str, **options: Any) -> tuple[Array, Array]:
+def bundled(name: str, **options: Any) -> tuple[Array, Array]:
+    """Call one of scikit-learn's loaders or makers of data."""
     from sklearn import datasets
 
     loaded = getattr(datasets, name)(**options)
     return loaded if isinstance(loaded, tuple) else (loaded.data, loaded.target)
 
 
-def _classes(name: str, **options: Any) -> Data:
-    x, y = _bundled(name, **options)
-    x, raw = _standard(x)
-    return _cut(x, y.astype(np.int64), int(y.max()) + 1, **raw)
+def classes(name: str, **options: Any) -> Data:
+    """Return a classification of scikit-learn."""
+    x, y = bundled(name, **options)
+    x, raw = standard(x)
+    return cut(x, y.astype(np.int64), int(y.max()) + 1, **raw)
 
 
-def _regression(name: str, **options: Any) -> Data:
-    x, y = _bundled(name, **options)
-    x, raw = _standard(x)
-    target, _ = _standard(y[:, None])
-    return _cut(x, target, 1, target[:, 0], **raw)
+def regression(name: str, **options: Any) -> Data:
+    """Return a regression of scikit-learn."""
+    x, y = bundled(name, **options)
+    x, raw = standard(x)
+    target, _ = standard(y[:, None])
+    return cut(x, target, 1, target[:, 0], **raw)
 
 
 def _spirals() -> Data:
@@ -84,20 +89,20 @@ def _spirals() -> Data:
     t = rng.uniform(0.3, 3, 1500)
     angle = t * 1.5 + arm * 2 * np.pi / 3
     x = np.stack([t * np.cos(angle), t * np.sin(angle)], 1) + rng.normal(0, 0.08, (1500, 2))
-    return _cut(_standard(x)[0], arm, 3)
+    return cut(standard(x)[0], arm, 3)
 
 
 def _digits(itself: bool) -> Data:
-    x, y = _bundled("load_digits")
+    x, y = bundled("load_digits")
     x = (x / 16).astype(np.float32)
     if itself:
-        return _cut(x, x, 64, y, raw_scale=16.0)
-    return _cut(x, y.astype(np.int64), 10, raw_scale=16.0)
+        return cut(x, x, 64, y, raw_scale=16.0)
+    return cut(x, y.astype(np.int64), 10, raw_scale=16.0)
 
 
 def _shapes() -> Data:
     x, y = shapes(1700, 12, seed=3)
-    return _cut(x, y, 4, raw_scale=255.0)
+    return cut(x, y, 4, raw_scale=255.0)
 
 
 def _sine() -> Data:
@@ -108,7 +113,7 @@ def _sine() -> Data:
     second = 0.5 * np.sin(2 * np.pi * t / rng.uniform(3, 8, (1600, 1)))
     wave = np.sin(2 * np.pi * t / period[:, None]) + second + rng.normal(0, 0.1, t.shape)
     wave = wave.astype(np.float32)
-    return _cut(wave[:, :-1, None], wave[:, -1:], 1, period)
+    return cut(wave[:, :-1, None], wave[:, -1:], 1, period)
 
 
 def _addition() -> Data:
@@ -120,7 +125,7 @@ def _addition() -> Data:
     mark[np.arange(2200), rng.integers(6, 12, 2200)] = 1
     total = (number * mark).sum(1, keepdims=True).astype(np.float32) * 2 - 2
     x = np.stack([number * 2 - 1, mark], 2).astype(np.float32)
-    return _cut(x, total, 1, total[:, 0])
+    return cut(x, total, 1, total[:, 0])
 
 
 def _copy() -> Data:
@@ -129,7 +134,7 @@ def _copy() -> Data:
     word = rng.integers(1, 7, (2200, 5))
     blank = np.zeros_like(word)
     x, y = np.hstack([word, blank]), np.hstack([blank, word])
-    return _cut(x, y, 7, word[:, 0], n_symbols=7)
+    return cut(x, y, 7, word[:, 0], n_symbols=7)
 
 
 @cache
@@ -155,25 +160,25 @@ def _text() -> Data:
         group.append(np.full(700, number))
     row = np.concatenate(rows)
     n = len(symbols)
-    return _cut(row[:, :-1], row[:, 1:], n, np.concatenate(group), n_symbols=n)
+    return cut(row[:, :-1], row[:, 1:], n, np.concatenate(group), n_symbols=n)
 
 
 TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
     "digits": (lambda: _digits(False), ("mlp", "cnn", "resnet")),
-    "wine": (lambda: _classes("load_wine"), ("mlp",)),
-    "breast_cancer": (lambda: _classes("load_breast_cancer"), ("mlp",)),
-    "moons": (lambda: _classes("make_moons", n_samples=1500, noise=0.2, random_state=0), ("mlp",)),
+    "wine": (lambda: classes("load_wine"), ("mlp",)),
+    "breast_cancer": (lambda: classes("load_breast_cancer"), ("mlp",)),
+    "moons": (lambda: classes("make_moons", n_samples=1500, noise=0.2, random_state=0), ("mlp",)),
     "spirals": (_spirals, ("mlp",)),
     "clusters": (
-        lambda: _classes(
+        lambda: classes(
             "make_classification", n_samples=4000, n_features=20, n_informative=12,
             n_classes=20, n_clusters_per_class=1, class_sep=2.0, random_state=0,
         ),
         ("mlp",),
     ),
-    "diabetes": (lambda: _regression("load_diabetes", scaled=False), ("mlp",)),
+    "diabetes": (lambda: regression("load_diabetes", scaled=False), ("mlp",)),
     "friedman": (
-        lambda: _regression("make_friedman1", n_samples=1500, noise=0.5, random_state=0), ("mlp",),
+        lambda: regression("make_friedman1", n_samples=1500, noise=0.5, random_state=0), ("mlp",),
     ),
     "shapes": (_shapes, ("cnn", "resnet")),
     "digits_again": (lambda: _digits(True), ("autoencoder", "vae")),
@@ -186,5 +191,7 @@ TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
 
 @cache
 def load(task: str) -> Data:
-    """Load or draw a task's rows."""
-    return TASKS[task][0]()
+    """Load or draw a task's rows, be it one of the trial or of a team."""
+    from .team_tasks import TEAM_TASKS  # made of the parts above
+
+    return TASKS[task][0]() if task in TASKS else TEAM_TASKS[task].load()

@@ -7,20 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .adaptation import FILE as ADAPTATION
+from .adaptation import Adaptation
 from .calibrate import Calibration
-from .classifiers import CLASSIFIERS, Classifier
-from .errors import BundleError
+from .causes import CAUSES, TeamCause, know_team_causes
+from .classifiers import CLASSIFIERS, Classifier, Inputs, predict_raw
+from .errors import BundleError, LabelError
 from .features import FEATURES
+from .home import champion, is_home, number_of
 from .novelty import Novelty
 from .standardise import IMAGE_CHANNELS
+from .whole import whole
 
 BUNDLE_FORMAT = 2
+ADAPTED_FORMAT = 3
+"""Format of a bundle whose answers are adapted; who reads only the other one must not load it."""
+
+ENVIRONMENT = "CURVET_BUNDLE"
+"""Environment variable that names the bundle, or home of bundles, to use where none is named."""
+
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "tsfresh")
 
 
@@ -31,7 +48,8 @@ class Bundle:
     Parameters
     ----------
     name : str
-        Folder name and the first digits of the manifest's hash.
+        Folder name and the first digits of the manifest's hash, as in "default-1a2b3c4d"; in a
+        home of bundles its name and the version before them, as in "team-0002-1a2b3c4d".
     causes : tuple of str
         Keys, in the order of the probabilities.
     classifiers : sequence of Classifier
@@ -42,6 +60,12 @@ class Bundle:
         How far a run is from those trained on.
     manifest : mapping
         All that `manifest.json` says.
+    team_causes : mapping of str to TeamCause
+        Those of the causes that a team has added, with its words for them.
+    adaptation : Adaptation or None
+        How the calibrated answer becomes that for a team.
+    classes : tuple of str
+        Keys, in the order of the classifiers' own answers; `causes` where nothing is adapted.
     """
 
     name: str
@@ -50,6 +74,23 @@ class Bundle:
     calibration: Calibration
     novelty: Novelty
     manifest: Mapping[str, Any]
+    team_causes: Mapping[str, TeamCause] = field(default_factory=dict)
+    adaptation: Adaptation | None = None
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            object.__setattr__(self, "classes", self.causes)
+
+    def probabilities(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities, (run, cause), in the order of `causes`."""
+        p = self.calibration.combine(predict_raw(self.classifiers, inputs, self.classes))
+        return self.adaptation.apply(p, self.classifiers, inputs) if self.adaptation else p
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """How common each cause is in these answers, (cause,)."""
+        return self.adaptation.prior if self.adaptation else np.array(self.calibration.prior)
 
 
 def default_path() -> Path:
@@ -59,6 +100,37 @@ def default_path() -> Path:
     return checkout if (checkout / "manifest.json").is_file() else here / "models" / "default"
 
 
+def find_bundle(folder: Path | None = None) -> Path:
+    """Find the folder of a bundle; of a home of bundles, that of its champion.
+
+    Asked once and handed on, it stays the same bundle, whatever becomes the champion meanwhile.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        A bundle, or a home of bundles; one without a champion stands for the bundle that ships
+        with the package. When left out, what the environment variable ``CURVET_BUNDLE`` names,
+        else the bundle that ships.
+
+    Raises
+    ------
+    BundleError
+        ``CURVET_BUNDLE`` names neither, or the history of a home is damaged.
+    """
+    if folder is None:
+        named = os.environ.get(ENVIRONMENT, "")
+        if not named:
+            return default_path()
+        folder = Path(named)
+        if not (folder / "manifest.json").is_file() and not is_home(folder):
+            raise BundleError(
+                f"{ENVIRONMENT}={named}: neither a bundle (no readable manifest.json) nor a home "
+                "of bundles; name such a folder, or unset it to use the bundle that ships"
+            )
+    folder = Path(folder)
+    return (champion(folder) or default_path()) if is_home(folder) else folder
+
+
 def save_bundle(
     folder: Path,
     causes: Sequence[str],
@@ -66,6 +138,9 @@ def save_bundle(
     calibration: Calibration,
     novelty: Novelty,
     made: Mapping[str, Any],
+    team_causes: Mapping[str, TeamCause] = MappingProxyType({}),
+    adaptation: Adaptation | None = None,
+    classes: Sequence[str] = (),
 ) -> None:
     """Write a bundle; the manifest comes last, so that a half-written one is never loaded.
 
@@ -83,20 +158,28 @@ def save_bundle(
         Fitted.
     made : mapping
         How it was made: command, corpus, seed, scores.
+    team_causes : mapping of str to TeamCause
+        A team's words for causes of its own; of those only that are among `causes`.
+    adaptation, classes
+        See `Bundle`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").unlink(missing_ok=True)
     for classifier in classifiers:
         classifier.save(folder)
     novelty.save(folder)
+    (folder / ADAPTATION).unlink(missing_ok=True)
+    if adaptation is not None:
+        adaptation.save(folder)
     files = {
         path.name: _sha256(path)
         for path in sorted(folder.iterdir())
         if path.suffix in (".npz", ".safetensors")
     }
     manifest = {
-        "format": BUNDLE_FORMAT,
+        "format": ADAPTED_FORMAT if adaptation else BUNDLE_FORMAT,
         "causes": list(causes),
+        "classes": list(classes or causes),
         "classifiers": [classifier.name for classifier in classifiers],
         "calibration": asdict(calibration),
         "features": list(FEATURES),
@@ -105,7 +188,21 @@ def save_bundle(
         "files": files,
         **made,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    if own := {key: _plain(team_causes[key]) for key in causes if key in team_causes}:
+        manifest["team_causes"] = own
+        _team_causes(folder, manifest)
+    with whole(folder / "manifest.json") as unfinished:
+        unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _plain(cause: TeamCause) -> dict[str, Any]:
+    """Return the words for a cause, each text in one line."""
+    plain = cause.to_dict()
+    return {
+        "title": " ".join(plain["title"].split()),
+        "sign": " ".join(plain["sign"].split()),
+        "remedies": [" ".join(text.split()) for text in plain["remedies"]],
+    }
 
 
 def load_bundle(folder: Path | None = None) -> Bundle:
@@ -114,14 +211,14 @@ def load_bundle(folder: Path | None = None) -> Bundle:
     Parameters
     ----------
     folder : Path, optional
-        The bundle that ships with the package when left out.
+        A bundle or a home of bundles; see `find_bundle` for both, and for none.
 
     Raises
     ------
     BundleError
         No bundle, damaged or edited files, or made by another version of curvet's features.
     """
-    folder = default_path() if folder is None else Path(folder)
+    folder = find_bundle(folder)
     manifest_file = folder / "manifest.json"
     try:
         content = manifest_file.read_bytes()
@@ -130,6 +227,7 @@ def load_bundle(folder: Path | None = None) -> Bundle:
             f"{folder}: no readable manifest.json; name the folder that `curvet train --out` wrote"
         ) from error
     manifest = _checked(folder, content)
+    own = _team_causes(folder, manifest)
     known = {kind().name: kind for kind in CLASSIFIERS}
     classifiers: list[Classifier] = []
     for name in manifest["classifiers"]:
@@ -151,19 +249,50 @@ def load_bundle(folder: Path | None = None) -> Bundle:
             tuple(fitted["thresholds"]),
         )
         novelty = Novelty.load(folder)
+        adaptation = Adaptation.load(folder) if ADAPTATION in manifest["files"] else None
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(
             f"{folder}: manifest.json or novelty.npz is damaged ({error!r})"
         ) from error
-    digest = hashlib.sha256(content).hexdigest()[:8]
+    know_team_causes(own)
     return Bundle(
-        f"{folder.name}-{digest}",
+        _name(folder, hashlib.sha256(content).hexdigest()[:8]),
         tuple(manifest["causes"]),
         classifiers,
         calibration,
         novelty,
         manifest,
+        own,
+        adaptation,
+        tuple(manifest.get("classes", ())),
     )
+
+
+def _name(folder: Path, digest: str) -> str:
+    place = Path(os.path.abspath(folder))  # "." has no name
+    home = place.parent.name if number_of(place) else ""
+    return "-".join(filter(None, (home, place.name, digest)))
+
+
+def _team_causes(folder: Path, manifest: Mapping[str, Any]) -> dict[str, TeamCause]:
+    """Read the words for the causes of a team's own, which may be none."""
+    told = manifest.get("team_causes", {})
+    try:
+        if any(not isinstance(plain.get("remedies", []), list) for plain in told.values()):
+            raise TypeError("remedies are expected to be a list of texts")
+        own = {key: TeamCause.of(key, plain) for key, plain in told.items()}
+    except (LabelError, AttributeError, TypeError) as error:
+        raise BundleError(f"{folder}: manifest.json: team_causes: {error}") from error
+    for key, cause in own.items():
+        texts = (cause.title, cause.sign, *cause.remedies)
+        if key in CAUSES or key not in manifest["causes"]:
+            found = "the key of a cause that ships" if key in CAUSES else "not among its causes"
+            raise BundleError(f"{folder}: manifest.json: team_causes: {key!r} is {found}")
+        if any(unicodedata.category(letter) == "Cc" for text in texts for letter in text):
+            raise BundleError(
+                f"{folder}: manifest.json: team_causes: the words for {key!r} hold control letters"
+            )
+    return own
 
 
 def _checked(folder: Path, content: bytes) -> dict[str, Any]:
@@ -174,9 +303,10 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     if "format" not in manifest:
         raise BundleError(f"{folder}: manifest.json is damaged: no format")
     number = manifest["format"]
-    if number != BUNDLE_FORMAT:
+    if number not in (BUNDLE_FORMAT, ADAPTED_FORMAT):
         raise BundleError(
-            f"{folder}: bundle format {number}, but this curvet reads format {BUNDLE_FORMAT}; "
+            f"{folder}: bundle format {number}, but this curvet reads the formats "
+            f"{BUNDLE_FORMAT} and {ADAPTED_FORMAT}; "
             "train it again, or use the version of curvet that made it"
         )
     needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
-from .causes import CAUSES, title_of
+from .causes import remedies_of, title_of
 from .errors import CurvetError
-from .remedies import REMEDIES, Remedy
+from .remedies import Remedy
 from .texts import say
 
 if TYPE_CHECKING:
@@ -183,9 +183,8 @@ class Diagnosis:
 
     @property
     def remedies(self) -> tuple[Remedy, ...]:
-        """What to try, most likely to help first; nothing without a cause of the taxonomy."""
-        cause = CAUSES.get(self.cause or "")
-        return () if cause is None else tuple(REMEDIES[key] for key in cause.remedies)
+        """What to try, most likely to help first; nothing without a known cause."""
+        return remedies_of(self.cause or "")
 
     def to_dict(self, *, advice: bool = True) -> dict[str, Any]:
         """Return the diagnosis as plain types, ready for JSON.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .calibrate import Calibration, expected_calibration_error, log_loss
+from .causes import CAUSES
 from .classifiers import Inputs
 from .classifiers.base import without
 from .errors import CorpusError
@@ -224,17 +225,23 @@ def _error_of_cause(p: Array, true: NDArray[np.bool_], weight: Array) -> float:
 
 def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
     labelled = load_labelled(corpus)
-    if predictor.bundle.manifest["corpus"]["seed"] == corpus_seed(corpus):
-        labelled = split(labelled, predictor.bundle.manifest["seed"])[2]
-    labelled = labelled.part(~labelled.both)
+    bundle = predictor.bundle
+    if bundle.manifest.get("corpus", {}).get("seed") == corpus_seed(corpus):
+        labelled = split(labelled, bundle.manifest["seed"])[2]
+    # A bundle may know other causes than are simulated, and fewer of those.
+    places = {key: place for place, key in enumerate(bundle.causes)}
+    place = np.array([places.get(key, -1) for key in CAUSES])
+    labelled = labelled.part(~labelled.both & (place[labelled.y] >= 0))
+    if not len(labelled.y):
+        raise CorpusError(f"{corpus}: no run with a cause that the predictor knows")
     return score_views(
         predictor.probabilities,
-        predictor.bundle.calibration,
-        predictor.bundle.novelty,
+        bundle.calibration,
+        bundle.novelty,
         labelled.inputs,
-        labelled.y,
+        place[labelled.y],
         labelled.weight,
-        predictor.bundle.causes,
+        bundle.causes,
         labelled.base,
     )
 
@@ -343,37 +350,84 @@ def _prefix(run: Run, share: float) -> Run:
     return replace(run, curves=curves)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """Real runs that can be scored.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Whole, as logged.
+    inputs : Inputs
+        Of the same n runs.
+    cause, group, base : arrays of shape (n,), str
+        See `trials.TrialRun`.
+    """
+
+    runs: Sequence[Run]
+    inputs: Inputs
+    cause: NDArray[np.str_]
+    group: NDArray[np.str_]
+    base: NDArray[np.str_]
+
+    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield all of them, then each group: its name and its rows."""
+        yield "all sources", np.ones(len(self.runs), bool)
+        for name in sorted(set(self.group.tolist())):
+            yield name, self.group == name
+
+
+def usable_trials(field: Path, causes: Collection[str]) -> Trials:
+    """Read the real runs with one of some causes that are long enough for an answer.
+
+    Parameters
+    ----------
+    field : Path
+        See `trials.read_trial`.
+    causes : collection of str
+        Keys.
+
+    Raises
+    ------
+    CorpusError
+        None of them.
+    """
+    kept, channels = [], []
+    for trial in read_trial(field):
+        found = assign(trial.run)
+        finite = np.isfinite(found.loss.value).any()
+        if trial.cause in causes and len(found.loss) >= MIN_POINTS and finite:
+            kept.append(trial)
+            channels.append(found)
+    if not kept:
+        raise CorpusError(f"{field}: no run with a cause that the predictor knows")
+    return Trials(
+        [trial.run for trial in kept],
+        make_inputs(standardise_many(channels)),
+        np.array([trial.cause for trial in kept]),
+        np.array([trial.group for trial in kept]),
+        np.array([trial.base for trial in kept]),
+    )
+
+
 def _on_field(predictor: Predictor, field: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Score whole runs by source and view, and runs that are still going by source."""
     causes = list(predictor.bundle.causes)
-    kept, groups, bases, runs, whole = [], [], [], [], []
-    for trial in read_trial(field):
-        channels = assign(trial.run)
-        finite = np.isfinite(channels.loss.value).any()
-        if trial.cause in causes and len(channels.loss) >= MIN_POINTS and finite:
-            runs.append(channels)
-            whole.append(trial.run)
-            kept.append(causes.index(trial.cause))
-            groups.append(trial.group)
-            bases.append(trial.base)
-    if not runs:
-        raise CorpusError(f"{field}: no run with a cause that the predictor knows")
-    inputs, y = make_inputs(standardise_many(runs)), np.array(kept)
-    group, base = np.array(groups), np.array(bases)
+    trials = usable_trials(field, causes)
+    y = np.array([causes.index(key) for key in trials.cause])
     out: dict[str, Any] = {}
     early: dict[str, Any] = {}
-    for name in ("all sources", *sorted(set(groups))):
-        rows = np.ones(len(y), bool) if name == "all sources" else group == name
+    for name, rows in trials.parts():
         out[name] = score_views(
             predictor.probabilities,
             predictor.bundle.calibration,
             predictor.bundle.novelty,
-            inputs[rows],
+            trials.inputs[rows],
             y[rows],
             np.ones(int(rows.sum())),
             causes,
-            base[rows],
+            trials.base[rows],
         )
-        some = [whole[row] for row in np.flatnonzero(rows)]
+        some = [trials.runs[row] for row in np.flatnonzero(rows).tolist()]
         early[name] = score_prefixes(predictor, some, y[rows])
     return out, early

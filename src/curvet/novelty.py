@@ -82,6 +82,10 @@ class Novelty:
         nearest = np.partition(squares, NEAREST - 1, axis=1)[:, :NEAREST]
         return np.asarray(np.sqrt(np.maximum(nearest, 0.0)).mean(1, dtype=np.float64))
 
+    def knowing(self, table: Table) -> Novelty:
+        """Return a copy to which more runs are known, (run, feature)."""
+        return replace(self, known=np.concatenate([self.known, self.place(table)]))
+
     def save(self, folder: Path) -> None:
         """Write ``novelty.npz``."""
         np.savez_compressed(folder / FILE, **{name: getattr(self, name) for name in _PARTS})

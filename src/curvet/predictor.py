@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import Bundle, load_bundle
-from .classifiers import Inputs, predict_raw
+from .bundle import Bundle, find_bundle, load_bundle
+from .classifiers import Inputs
 from .coerce import to_run
 from .diagnosis import Diagnosis
 from .errors import CurveError
@@ -70,12 +70,12 @@ class Predictor:
     def load(
         cls, bundle: Path | None = None, prior: str = "default", coverage: float = 0.9
     ) -> Predictor:
-        """Load a bundle from its folder; the shipped one when left out.
+        """Load a bundle from its folder.
 
         Parameters
         ----------
         bundle : Path, optional
-            The folder.
+            A bundle, or a home of bundles; see `bundle.find_bundle` for both, and for none.
         prior : str
             See `prior.ACCEPTED`.
         coverage : float
@@ -89,7 +89,7 @@ class Predictor:
         loaded = load_bundle(bundle)
         if prior == "default":
             return cls(loaded, coverage=coverage)
-        shares = parse_prior(prior, loaded.causes, loaded.calibration.prior)
+        shares = parse_prior(prior, loaded.causes, loaded.prior)
         return cls(loaded, shares, prior, coverage)
 
     def diagnose(self, run: Run) -> Diagnosis:
@@ -140,8 +140,7 @@ class Predictor:
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Return calibrated probabilities, shape (run, cause), in the order of the bundle."""
-        raw = predict_raw(self.bundle.classifiers, inputs, self.bundle.causes)
-        p = self.bundle.calibration.combine(raw)
+        p = self.bundle.probabilities(inputs)
         return p if self.prior is None else reweigh(p, self.trained_prior, self.prior)
 
     def judge(self, probabilities: Array, novelty: Sequence[float | None]) -> list[Verdict]:
@@ -194,14 +193,20 @@ class Predictor:
         asked = [d for d in diagnoses if d.probabilities]
         p = np.array([[d.probabilities[key] for key in causes] for d in asked])
         p = p.reshape(len(asked), len(causes))
-        answers = reweigh(p, old, estimate_prior(p, old))
+        answers = reweigh(p, old, estimate_prior(p, old, self.healthy))
         verdicts = iter(self.judge(answers, [d.novelty for d in asked]))
         return [_settled(d, next(verdicts)) if d.probabilities else d for d in diagnoses]
 
     @property
     def trained_prior(self) -> Array:
         """How common each cause is in the answers of the bundle itself, (cause,)."""
-        return np.array(self.bundle.calibration.prior)
+        return self.bundle.prior
+
+    @property
+    def healthy(self) -> int | None:
+        """Place of healthy runs among the causes of the bundle; None if it does not know them."""
+        causes = self.bundle.causes
+        return causes.index("healthy") if "healthy" in causes else None
 
     def _measured(self, run: Run, channels: Channels) -> Diagnosis:
         """Make a diagnosis that has no answer yet."""
@@ -277,7 +282,8 @@ def predict_cause(
         Further channels, of any length: validation loss, gradient norm before clipping,
         learning rate. They win over those of the same role in `curve`.
     bundle : Predictor or path, optional
-        Another predictor than the one that ships with curvet.
+        Another predictor than the one that ships with curvet: a bundle, or a home of bundles for
+        its champion. When left out, what the environment variable ``CURVET_BUNDLE`` names.
     prior : str
         How common each cause is where the run comes from: "default" (as trained: healthy is by
         far the commonest), "uniform", "healthy=0.8", or a JSON file of shares.
@@ -304,14 +310,15 @@ def predict_cause(
     return predictor.diagnose(to_run(curve, val=val, grad_norm=grad_norm, lr=lr))
 
 
-_loaded: dict[tuple[Path | None, str, float], Predictor] = {}
+_loaded: dict[tuple[Path, str, float], Predictor] = {}
 
 
 def _predictor(bundle: str | os.PathLike[str] | None, prior: str, coverage: float) -> Predictor:
     """Load each bundle once in a process."""
-    key = (None if bundle is None else Path(bundle).resolve(), prior, coverage)
+    place = find_bundle(None if bundle is None else Path(bundle))
+    key = (place.resolve(), prior, coverage)
     if key not in _loaded:
-        _loaded[key] = Predictor.load(*key)
+        _loaded[key] = Predictor.load(place, prior, coverage)
     return _loaded[key]
 
 

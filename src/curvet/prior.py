@@ -49,7 +49,7 @@ ACCEPTED = (
 )
 
 
-def parse_prior(text: str, causes: Sequence[str], default: Sequence[float]) -> Array | None:
+def parse_prior(text: str, causes: Sequence[str], default: Sequence[float] | Array) -> Array | None:
     """Read how common each cause is.
 
     Parameters
@@ -146,7 +146,7 @@ def reweigh(probabilities: Array, old: Array, new: Array) -> Array:
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), probabilities)
 
 
-def estimate_prior(probabilities: Array, old: Array) -> Array:
+def estimate_prior(probabilities: Array, old: Array, healthy: int | None = 0) -> Array:
     """Estimate how common each cause is among runs from their answers alone.
 
     Expectation maximisation of Saerens, Latinne & Decaestecker, Adjusting the Outputs of a
@@ -161,13 +161,24 @@ def estimate_prior(probabilities: Array, old: Array) -> Array:
     probabilities : array of shape (run, cause)
         Calibrated under `old`; none are needed.
     old : array of shape (cause,)
-        The prior to start from; the first is that of a healthy run.
+        The prior to start from.
+    healthy : int or None
+        Place of healthy runs among the causes; None where a predictor does not know them: then
+        there is one stage.
 
     Returns
     -------
     array of shape (cause,)
         Sums to 1.
     """
+    if healthy is None:
+        return _maximise(probabilities, old, old, 0, PSEUDO_RUNS + float(probabilities.sum()))
+    first = np.argsort(np.arange(len(old)) != healthy, kind="stable")
+    return np.asarray(_in_two_stages(probabilities[:, first], old[first])[np.argsort(first)])
+
+
+def _in_two_stages(probabilities: Array, old: Array) -> Array:
+    """Estimate the share of healthy runs, which come first, then those of the faults."""
     healthy = probabilities[:, :1]
     whole = np.array([old[0], 1 - old[0]])
     share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, PSEUDO_RUNS)

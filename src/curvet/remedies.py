@@ -22,7 +22,7 @@ class Source:
     title : str
         Short: "Goyal et al. 2017", "Keras: EarlyStopping", "karpathy/nanoGPT#136".
     url : str
-        Where it can be read.
+        Where it can be read; "" for what a team knows by itself.
     """
 
     title: str
@@ -39,15 +39,18 @@ class Remedy:
         Stable; never renamed.
     sources : tuple of Source
         Papers, documentation, and threads in which it was the cure; at least one.
+    own : str
+        What to do in the words of the team whose remedy it is; "" where the catalogues have them.
     """
 
     key: str
     sources: tuple[Source, ...]
+    own: str = ""
 
     @property
     def text(self) -> str:
         """What to do, in a sentence."""
-        return say(f"remedies.{self.key}")
+        return self.own or say(f"remedies.{self.key}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the remedy as plain types, ready for JSON."""

@@ -40,6 +40,13 @@ class TrialRun:
     base: str
 
 
+def default_trial() -> Path:
+    """Find the field trial that ships with the package: in a checkout, or in the wheel."""
+    here = Path(__file__).resolve().parent
+    checkout = here.parents[1] / "data" / "real"
+    return checkout if checkout.is_dir() else here / "data" / "real"
+
+
 def read_trial(folder: Path) -> list[TrialRun]:
     """Read the real runs of a folder.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..remedies import REMEDIES, Remedy, Source
 from ..texts import say
 from . import (
     bad_data_batch,
@@ -97,11 +98,29 @@ def sign_of(key: str) -> str:
     return say(f"causes.{key}.sign") if key in CAUSES else ""
 
 
+def remedies_of(key: str) -> tuple[Remedy, ...]:
+    """Return what to try against a cause, most likely to help first; nothing for an unknown key.
+
+    Examples
+    --------
+    >>> remedies_of("overfitting")[0].sources[0].url.startswith("https://")
+    True
+    """
+    if own := team_cause(key):
+        source = Source(say("report.the_team"), "")
+        return tuple(
+            Remedy(f"{key}.{number}", (source,), text)
+            for number, text in enumerate(own.remedies, start=1)
+        )
+    return tuple(REMEDIES[name] for name in CAUSES[key].remedies) if key in CAUSES else ()
+
+
 __all__ = [
     "CAUSES",
     "Cause",
     "TeamCause",
     "know_team_causes",
+    "remedies_of",
     "sign_of",
     "team_cause",
     "title_of",

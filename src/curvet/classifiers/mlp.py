@@ -109,6 +109,17 @@ class Mlp:
         self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
         return mean_probability([_forward(layers, x) for layers in self.layers_])
 
+    def activations(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return what the last hidden layers say of runs, (run, units of all members).
+
+        It is what the nets have learned to see in curves; who has few runs learns from it
+        rather than from the features (Donahue et al., DeCAF, ICML 2014).
+        """
+        x = self._prepare(inputs.table)
+        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
+        seen = [np.maximum(_forward(layers[:-1], x), 0) for layers in self.layers_]
+        return np.concatenate(seen, axis=1, dtype=np.float64)
+
     def save(self, folder: Path) -> None:
         """Write ``mlp.safetensors``."""
         more = {"knots": self.knots_, "scores": self.scores_}

@@ -11,10 +11,13 @@ import sys
 
 import click
 
+from .bundles import bundles
+from .label import label
 from .labels import labels
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
 from .runs import diagnose, report, score
+from .team import retrain
 
 
 @click.group(
@@ -36,5 +39,17 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (diagnose, score, report, simulate, train, evaluate, causes, labels):
+for command in (
+    diagnose,
+    score,
+    report,
+    label,
+    labels,
+    retrain,
+    bundles,
+    simulate,
+    train,
+    evaluate,
+    causes,
+):
     main.add_command(command)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..terminal import progress, sink
-from .options import LANG, OUT, PATH, examples
+from .options import BUNDLE, LANG, OUT, PATH, examples
 
 
 @click.command(
@@ -53,7 +53,7 @@ def train(corpus: Path, out: Path, seed: int, workers: int) -> None:
         "curvet evaluate --bundle models/own --field labelled_runs --format json --out scores.json",
     )
 )
-@click.option("--bundle", type=PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@BUNDLE
 @click.option("--corpus", type=PATH, metavar="DIR", help="Simulated runs to score on.")
 @click.option("--field", type=PATH, metavar="DIR", help="Real labelled runs to score on.")
 @click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
@@ -76,23 +76,35 @@ def evaluate(
 
 
 @click.command(
-    epilog=examples("curvet causes", "curvet causes lr_too_high", "curvet causes --format json")
+    epilog=examples(
+        "curvet causes",
+        "curvet causes lr_too_high",
+        "curvet causes --format json",
+        "curvet causes --bundle models/team",
+    )
 )
 @click.argument("key", required=False)
 @click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
+@BUNDLE
 @LANG
-def causes(key: str | None, layout: str) -> None:
-    """Show the causes that can be found: what the curves show and what to try."""
+def causes(key: str | None, layout: str, bundle: Path | None) -> None:
+    """Show the causes that can be found: what the curves show and what to try.
+
+    Those that the predictor in use knows, a team's own among them.
+    """
     import json
 
+    from ..bundle import default_path, find_bundle, load_bundle
     from ..causes import CAUSES
     from ..errors import UnknownCauseError
     from ..report.as_json import cause_to_dict
     from ..report.as_text import cause_to_text
 
-    if key is not None and key not in CAUSES:
-        raise UnknownCauseError(key, CAUSES)
-    chosen = list(CAUSES.values()) if key is None else [CAUSES[key]]
+    place = find_bundle(bundle)
+    known = list(CAUSES) if place == default_path() else list(load_bundle(place).causes)
+    if key is not None and key not in known:
+        raise UnknownCauseError(key, known)
+    chosen = known if key is None else [key]
     if layout == "json":
         records = [cause_to_dict(cause) for cause in chosen]
         click.echo(json.dumps({"schema_version": 2, "causes": records}, indent=2))

@@ -50,6 +50,15 @@ PATH = click.Path(path_type=Path)
 OUT = click.option("--out", type=PATH, metavar="FILE", help="Write there, not to the screen.")
 
 
+BUNDLE = click.option(
+    "--bundle",
+    type=PATH,
+    metavar="DIR",
+    help="Another predictor: a bundle, or a home of bundles for its champion.  [default: "
+    "CURVET_BUNDLE, else the one that ships]",
+)
+
+
 def _speak(ctx: click.Context, parameter: click.Parameter, name: str | None) -> None:
     """Choose the language; one that is not known is told before any work is done."""
     use_language(name)

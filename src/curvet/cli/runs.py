@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import click
 
 from ..terminal import complain, progress, sink, table_lines
 from .options import (
+    BUNDLE,
     COVERAGE,
     EXIT_INPUT,
     EXIT_INTERRUPTED,
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     help="Exit with 1 if a run's verdict is CAUSE, or if P or more speaks for CAUSE. Repeatable.",
 )
 @OUT
-@click.option("--bundle", type=PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@BUNDLE
 @PRIOR
 @COVERAGE
 @click.option("--plot", type=PATH, metavar="FILE", help="Draw the runs too: .png, .pdf or .svg.")
@@ -83,10 +85,11 @@ def diagnose(
     from ..prior import ARCHIVE
     from ..report import as_json, as_picture
 
-    parsed = [_limit(text) for text in limits]
     if plot is not None:
         as_picture.check_suffix(plot)
     predictor = Predictor.load(bundle, prior, coverage)
+    causes = predictor.bundle.causes
+    parsed = [_limit(text, causes) for text in limits]
     drawn: list[tuple[Run, Diagnosis]] = []
 
     def keep(run: Run, diagnosis: Diagnosis) -> None:
@@ -107,7 +110,7 @@ def diagnose(
             answers = [row.diagnosis for row in rows if row.diagnosis is not None]
             drawn = [(run, answer) for (run, _), answer in zip(drawn, answers, strict=False)]
         if not at_once:
-            stream.write(_render(rows, layout, show_skipped, to_file=out is not None))
+            stream.write(_render(rows, layout, causes, show_skipped, to_file=out is not None))
     if drawn and plot is not None:
         as_picture.draw(drawn, plot, sum(row.status == "ok" for row in rows))
         click.echo(f"picture: {plot}", err=True)
@@ -134,7 +137,7 @@ def diagnose(
     metavar="FILE",
     help="Table to write: .parquet, .csv or .jsonl. FILE.state beside it keeps what is done.",
 )
-@click.option("--bundle", type=PATH, metavar="DIR", help="A predictor other than the shipped one.")
+@BUNDLE
 @PRIOR
 @COVERAGE
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: one a core]")
@@ -236,15 +239,27 @@ def score(
     help="Draw at most N runs, in turn the surest of each verdict; 0 reads no log.",
 )
 @click.option("--title", metavar="TEXT", help="Of the page.  [default: the name of the table]")
+@click.option(
+    "--bundle",
+    type=PATH,
+    metavar="DIR",
+    help="Bundle with a team's words for causes of its own; parquet has them in itself.",
+)
 @click.option("--open", "opened", is_flag=True, help="Show the page in the browser.")
-def report(scores: Path, out: Path, curves: int, title: str | None, opened: bool) -> None:
+def report(
+    scores: Path, out: Path, curves: int, title: str | None, bundle: Path | None, opened: bool
+) -> None:
     """Make one HTML page of a table of scores: overview, table, curves.
 
     SCORES is what curvet score has written. The logs that it names are read again for their
     curves; a log that is gone leaves a row without. The page needs no network and no other file.
     """
+    from ..bundle import ENVIRONMENT, load_bundle
     from ..page.build import write_page
     from ..report.as_text import clean
+
+    if bundle is not None or os.environ.get(ENVIRONMENT):
+        load_bundle(bundle)  # tells its words
 
     with progress("logs") as show:
         made = write_page(scores, out, curves=curves, title=title, progress=show)
@@ -258,14 +273,13 @@ def report(scores: Path, out: Path, curves: int, title: str | None, opened: bool
         click.launch(str(out))
 
 
-def _limit(text: str) -> tuple[str, float | None]:
-    """Read ``CAUSE[:P]``."""
-    from ..causes import CAUSES
+def _limit(text: str, causes: Sequence[str]) -> tuple[str, float | None]:
+    """Read ``CAUSE[:P]`` of a cause that the predictor knows."""
     from ..errors import UnknownCauseError
 
     cause, colon, number = text.partition(":")
-    if cause not in CAUSES:
-        raise UnknownCauseError(cause, CAUSES)
+    if cause not in causes:
+        raise UnknownCauseError(cause, causes)
     if not colon:
         return cause, None
     try:
@@ -279,7 +293,9 @@ def _limit(text: str) -> tuple[str, float | None]:
     return cause, least
 
 
-def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bool) -> str:
+def _render(
+    rows: Sequence[Row], layout: str, causes: Sequence[str], show_skipped: bool, *, to_file: bool
+) -> str:
     from ..report import as_csv, as_json, as_text
 
     shown = [row for row in rows if show_skipped or row.status != "skipped"]
@@ -288,7 +304,7 @@ def _render(rows: Sequence[Row], layout: str, show_skipped: bool, *, to_file: bo
     if layout == "jsonl":
         return "".join(map(as_json.row_to_jsonl, shown))
     if layout == "csv":
-        return as_csv.rows_to_csv(shown)
+        return as_csv.rows_to_csv(shown, causes)
     if len(shown) == 1:  # a single failure is told on stderr
         diagnosis = shown[0].diagnosis
         return "" if diagnosis is None else as_text.diagnosis_to_text(diagnosis) + "\n"

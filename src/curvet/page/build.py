@@ -22,13 +22,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..causes import CAUSES, title_of
+from ..causes import CAUSES, know_team_causes, title_of
 from ..errors import ScoreError
-from ..score.state import Known, known_runs
 from ..texts import catalogue, language, say
 from ..whole import whole
-from .curves import Drawing, changed, choose, read_drawings
-from .table import Score, read_scores
+from .curves import Drawing, changed, choose, find_known, read_drawings
+from .table import Score, read_scores, read_team_causes
 
 BLOCK = 100
 SCRIPTS = ("tools.js", "plot.js", "page.js")
@@ -88,7 +87,8 @@ def write_page(
     if out.is_dir():
         raise ScoreError(f"{out}: a folder; give the name of a file")
     scores = read_scores(table)
-    known, notes = _known(table)
+    know_team_causes(read_team_causes(table))
+    known, notes = find_known(table)
     drawings = read_drawings(scores, choose(scores, curves), known, progress)
     drawn = sum(bool(drawing.curves) for drawing in drawings.values())
     if drawn < len(drawings):
@@ -101,16 +101,6 @@ def write_page(
     with whole(out) as unfinished:
         unfinished.write_bytes(content)
     return Made(len(scores), drawn, len(content), notes)
-
-
-def _known(table: Path) -> tuple[Mapping[str, Known], tuple[str, ...]]:
-    state = table.with_name(f"{table.name}.state")
-    if not state.is_file():
-        return {}, ()
-    try:
-        return {known.run_id: known for known in known_runs(state)}, ()
-    except ScoreError as error:
-        return {}, (f"{error}; the logs are looked for where the table says",)
 
 
 def render(
@@ -149,8 +139,8 @@ def render(
         title=html.escape(title.encode("utf-8", "replace").decode()),
         needs_script=html.escape(say("report_page.needs_script")),
         cannot_show=html.escape(say("report_page.cannot_show")),
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=content_hash(style),
+        script_hash=content_hash(script),
         style=style,
         script=script,
         data="\n".join(
@@ -282,5 +272,6 @@ def _packed(part: Any) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
+    """Name a script or a style as a Content-Security-Policy does."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

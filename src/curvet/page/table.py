@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ScoreError
+from ..causes import TeamCause
+from ..errors import LabelError, ScoreError
 from ..report.as_csv import without_guard
 from ..report.columns import SCHEMA_VERSION
+from ..score.outputs import TEAM_CAUSES
 
 _NEEDED = ("run_id", "source", "status", "cause", "probability", "evidence")
 
@@ -35,6 +37,10 @@ class Score:
         Of the training loss.
     probabilities : mapping of cause to float
         All of them; empty without a verdict.
+    novelty : float or None
+        Share of known runs that are less strange.
+    limits : str
+        What the log cannot show.
     """
 
     run_id: str
@@ -50,6 +56,8 @@ class Score:
     n_points: int
     bundle: str
     probabilities: Mapping[str, float]
+    novelty: float | None = None
+    limits: str = ""
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -77,7 +85,8 @@ def read_scores(path: Path) -> list[Score]:
     try:
         records = list(reader(path))
         _check(path, records)
-        return [_score(record) for record in records]
+        chances = {name: name[2:] for name in records[0] if name.startswith("p_")}
+        return [_score(record, chances) for record in records]
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise ScoreError(
             f"{path}: cannot be read as a table of scores ({type(error).__name__}: "
@@ -85,12 +94,39 @@ def read_scores(path: Path) -> list[Score]:
         ) from error
 
 
+def read_team_causes(path: Path) -> dict[str, TeamCause]:
+    """Read a team's words for causes of its own from a table; only parquet has any.
+
+    Parameters
+    ----------
+    path : Path
+        A table that `read_scores` could read.
+
+    Raises
+    ------
+    ScoreError
+        Words that are none.
+    """
+    if path.suffix.casefold() != ".parquet":
+        return {}
+    import pyarrow.parquet as pq
+
+    told = (pq.read_schema(path).metadata or {}).get(TEAM_CAUSES.encode(), b"{}")
+    try:
+        return {key: TeamCause.of(key, plain) for key, plain in json.loads(told).items()}
+    except (LabelError, ValueError, TypeError, AttributeError) as error:
+        raise ScoreError(f"{path}: its words for a team's causes are damaged ({error})") from error
+
+
 def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches():
-            yield from batch.to_pylist()
+            names = batch.schema.names
+            columns = [column.to_pylist() for column in batch.columns]
+            for values in zip(*columns, strict=True):  # faster than batch.to_pylist()
+                yield dict(zip(names, values, strict=True))
 
 
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -128,11 +164,11 @@ def _check(path: Path, records: list[Mapping[str, Any]]) -> None:
         )
 
 
-def _score(record: Mapping[str, Any]) -> Score:
+def _score(record: Mapping[str, Any], causes: Mapping[str, str]) -> Score:
     chances = {
-        name[2:]: chance
-        for name, value in record.items()
-        if name.startswith("p_") and (chance := _number(value)) is not None
+        cause: chance
+        for name, cause in causes.items()
+        if (chance := _number(record.get(name))) is not None
     }
     likely = record.get("likely") or []
     return Score(
@@ -149,6 +185,8 @@ def _score(record: Mapping[str, Any]) -> Score:
         n_points=int(_number(record.get("n_points")) or 0),
         bundle=_text(record.get("bundle")),
         probabilities=chances,
+        novelty=_number(record.get("novelty")),
+        limits=_text(record.get("limits")),
     )
 
 
@@ -159,5 +197,5 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> float | None:
     if value is None or value == "":
         return None
-    number = float(value)
+    number = value if type(value) is float else float(value)
     return number if math.isfinite(number) else None

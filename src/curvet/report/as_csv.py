@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def rows_to_csv(rows: Sequence[Row]) -> str:
+def rows_to_csv(rows: Sequence[Row], causes: Iterable[str] = CAUSES) -> str:
     """Return a header and one line per row; ``p_<cause>`` columns hold the probabilities.
 
     Parameters
     ----------
     rows : sequence of Row
         Of any status.
+    causes : iterable of str
+        Those that the predictor knows; others that a row has follow them.
 
     Returns
     -------
@@ -32,7 +34,7 @@ def rows_to_csv(rows: Sequence[Row]) -> str:
     records = [to_record(row) for row in rows]
     found = (key[2:] for record in records for key in record if key.startswith("p_"))
     stream = io.StringIO()
-    table = columns(dict.fromkeys([*CAUSES, *found]))
+    table = columns(dict.fromkeys([*causes, *found]))
     write_header(stream, table)
     write_records(stream, table, records)
     return stream.getvalue()

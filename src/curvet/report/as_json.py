@@ -7,12 +7,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..causes import sign_of, title_of
-from ..remedies import REMEDIES
+from ..causes import remedies_of, sign_of, title_of
 
 if TYPE_CHECKING:
     from ..archive import Row
-    from ..causes import Cause
 
 SCHEMA_VERSION = 1  # goes up when a key is renamed, removed or changes its meaning
 
@@ -62,13 +60,13 @@ def row_to_dict(row: Row, *, advice: bool = True) -> dict[str, Any]:
     return {**{key: plain[key] for key in own}, **plain}
 
 
-def cause_to_dict(cause: Cause) -> dict[str, Any]:
+def cause_to_dict(key: str) -> dict[str, Any]:
     """Return what is known of a cause as plain types."""
     return {
-        "key": cause.key,
-        "title": title_of(cause.key),
-        "sign": sign_of(cause.key),
-        "remedies": [REMEDIES[key].to_dict() for key in cause.remedies],
+        "key": key,
+        "title": title_of(key),
+        "sign": sign_of(key),
+        "remedies": [remedy.to_dict() for remedy in remedies_of(key)],
     }
 
 

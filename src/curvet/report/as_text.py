@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from ..causes import sign_of, title_of
-from ..remedies import REMEDIES
+from ..causes import remedies_of, sign_of, title_of
 from ..texts import as_step, say, say_count
 from .lines import pad, width_of, wrap
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..archive import Row
-    from ..causes import Cause
     from ..diagnosis import Diagnosis, Evidence
     from ..remedies import Remedy
 
@@ -122,21 +120,21 @@ def diagnosis_to_text(diagnosis: Diagnosis) -> str:
     return "\n".join([*lines, "", *_wrap(_basis(diagnosis), "  ")])
 
 
-def cause_to_text(cause: Cause, *, with_links: bool = False) -> str:
+def cause_to_text(key: str, *, with_links: bool = False) -> str:
     """Describe one cause: its key, what the curves show, what to try.
 
     Parameters
     ----------
-    cause : Cause
-        Of the taxonomy.
+    key : str
+        Of the cause.
     with_links : bool
         Tell of each remedy where it comes from and where that can be read.
     """
-    lines = [f"{cause.key}: {title_of(cause.key)}", *_wrap(sign_of(cause.key), "  ")]
-    for number, key in enumerate(cause.remedies, start=1):
-        lines += _wrap(REMEDIES[key].text, f"    {number}. ")
+    lines = [f"{key}: {title_of(key)}", *_wrap(sign_of(key), "  ")]
+    for number, remedy in enumerate(remedies_of(key), start=1):
+        lines += _wrap(remedy.text, f"    {number}. ")
         if with_links:
-            lines += [f"       {source.title}  {source.url}" for source in REMEDIES[key].sources]
+            lines += [f"       {s.title}  {s.url}".rstrip() for s in remedy.sources]
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from ..archive import Row, find_in
+from ..bundle import default_path, find_bundle
 from ..errors import ScoreError
 from ..predictor import Predictor
 from ..prior import ARCHIVE
@@ -39,7 +40,8 @@ class Options:
     Parameters
     ----------
     bundle : Path or None
-        Folder of the predictor; None for the shipped one.
+        Folder of the predictor, or a home of bundles for its champion when the work begins; see
+        `bundle.find_bundle`.
     workers : int or None
         Processes; None for one a core.
     engine : str or None
@@ -109,10 +111,12 @@ def _score(
     paths: Sequence[Path | str], out: Path, options: Options, found: Progress, scored: Progress
 ) -> Summary:
     prepare(out)
-    predictor = Predictor.load(options.bundle, options.prior, options.coverage)
+    # Once: every process takes this version, though another may come into use meanwhile.
+    place = find_bundle(options.bundle)
+    predictor = Predictor.load(place, options.prior, options.coverage)
     bundle = predictor.bundle
     began = datetime.now(UTC)
-    folder = None if options.bundle is None else str(options.bundle.absolute())
+    folder = None if place == default_path() else str(place.absolute())
     setting = Setting(bundle.name, folder, language())
     scorer = f"{bundle.name} {setting.language}"
     with closing(State(out.with_name(f"{out.name}.state"), scorer)) as state:
@@ -132,7 +136,7 @@ def _score(
             if options.prior == ARCHIVE:
                 prior = prior_of(state.records(), predictor, total)
             judge = partial(settle, predictor=predictor, prior=prior)
-            write(out, columns(bundle.causes), state.settle(judge))
+            write(out, columns(bundle.causes), state.settle(judge), bundle.team_causes)
             state.set_written(out, asked)
         took = datetime.now(UTC) - began
         return summarise(state, search.skipped, took, written=written)

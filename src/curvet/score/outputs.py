@@ -6,14 +6,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from ..causes import TeamCause
 from ..errors import ScoreError
 from ..report.as_csv import write_header, write_records
 from ..report.columns import SCHEMA_VERSION, Column
 from ..whole import whole
 
+TEAM_CAUSES = "curvet.team_causes"
+"""Key of the metadata of a parquet file: a team's words for causes of its own, as JSON."""
+
 Write = Callable[[Sequence[Mapping[str, Any]]], None]
+Words = Mapping[str, TeamCause]
 
 
 def prepare(path: Path) -> None:
@@ -40,7 +46,10 @@ def prepare(path: Path) -> None:
 
 
 def write(
-    path: Path, table: Sequence[Column], parts: Iterable[Sequence[Mapping[str, Any]]]
+    path: Path,
+    table: Sequence[Column],
+    parts: Iterable[Sequence[Mapping[str, Any]]],
+    team_causes: Mapping[str, TeamCause] = MappingProxyType({}),
 ) -> None:
     """Write records part by part.
 
@@ -52,6 +61,8 @@ def write(
         What is written of each record.
     parts : iterable of sequence of mappings
         Records; one part at a time is held.
+    team_causes : mapping of str to TeamCause
+        A team's words for causes of its own, which parquet keeps beside its columns.
 
     Raises
     ------
@@ -60,7 +71,7 @@ def write(
     """
     writer = _WRITERS[path.suffix.casefold()]
     try:
-        with whole(path) as unfinished, writer(unfinished, table) as add:
+        with whole(path) as unfinished, writer(unfinished, table, team_causes) as add:
             for part in parts:
                 add(part)
     except OSError as error:
@@ -71,14 +82,14 @@ def write(
 
 
 @contextmanager
-def _csv(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+def _csv(path: Path, table: Sequence[Column], words: Words) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="") as stream:
         write_header(stream, table)
         yield lambda records: write_records(stream, table, records)
 
 
 @contextmanager
-def _jsonl(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+def _jsonl(path: Path, table: Sequence[Column], words: Words) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", errors="backslashreplace") as stream:
 
         def add(records: Sequence[Mapping[str, Any]]) -> None:
@@ -90,7 +101,7 @@ def _jsonl(path: Path, table: Sequence[Column]) -> Iterator[Write]:
 
 
 @contextmanager
-def _parquet(path: Path, table: Sequence[Column]) -> Iterator[Write]:
+def _parquet(path: Path, table: Sequence[Column], words: Words) -> Iterator[Write]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -100,9 +111,11 @@ def _parquet(path: Path, table: Sequence[Column]) -> Iterator[Write]:
         "number": pa.float64(),
         "texts": pa.list_(pa.string()),
     }
+    plain = {key: cause.to_dict() for key, cause in words.items()}
+    told = {TEAM_CAUSES: json.dumps(plain)} if plain else {}
     schema = pa.schema(
         [pa.field(c.name, kinds[c.kind], metadata={"meaning": c.meaning}) for c in table],
-        metadata={"curvet.schema_version": str(SCHEMA_VERSION)},
+        metadata={"curvet.schema_version": str(SCHEMA_VERSION), **told},
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
 

@@ -35,7 +35,7 @@ def prior_of(parts: Iterable[Sequence[Record]], predictor: Predictor, n_records:
     for part in parts:  # of which nothing else is held
         answers.append(_answers(part[first::every], predictor)[1])
         first = (first - len(part)) % every
-    return estimate_prior(np.concatenate(answers), predictor.trained_prior)
+    return estimate_prior(np.concatenate(answers), predictor.trained_prior, predictor.healthy)
 
 
 def settle(records: Sequence[Record], predictor: Predictor, prior: Array | None) -> list[Record]:

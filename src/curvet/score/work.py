@@ -33,7 +33,7 @@ class Setting:
     bundle : str
         Name of the predictor that has to answer.
     folder : str or None
-        Its folder; None for the shipped one.
+        Its folder, never a home of bundles; None for the shipped one, wherever a machine has it.
     language : str
         Of the words in the rows.
     """
@@ -146,9 +146,11 @@ def _look(name: str, place: str) -> tuple[Log | Row, str]:
 
 @lru_cache(maxsize=1)
 def _predictor(folder: str | None) -> Predictor:
+    from ..bundle import default_path
     from ..predictor import Predictor
 
-    return Predictor.load(None if folder is None else Path(folder))
+    # Left out it would be what the environment of this process names.
+    return Predictor.load(default_path() if folder is None else Path(folder))
 
 
 _opened = 0

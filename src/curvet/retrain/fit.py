@@ -1,0 +1,123 @@
+"""Labelled runs -> an adaptation, and what it would have said of runs it was not fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adaptation import NO_AXES, Adaptation, Axes, Strength, find_axes, fit_adaptation
+
+Array = NDArray[np.float64]
+
+FLOOR = 1e-3
+"""Probability below which a miss costs no more: one odd label must not decide everything."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """What an adaptation is fitted to.
+
+    Parameters
+    ----------
+    log_p : array of shape (run, cause)
+        See `adaptation.start`.
+    seen : array of shape (run, unit)
+        See `adaptation.activations`.
+    shares : array of shape (run, cause)
+        Share of the votes for each cause.
+    known : array of shape (cause,)
+        See `Adaptation`.
+    old_prior : array of shape (old cause,)
+        How common each cause is in the answers that are adapted.
+    """
+
+    log_p: Array
+    seen: Array
+    shares: Array
+    known: NDArray[np.int64]
+    old_prior: Array
+
+    def part(self, rows: NDArray[np.bool_]) -> Sample:
+        """Return some of the runs."""
+        return Sample(
+            self.log_p[rows], self.seen[rows], self.shares[rows], self.known, self.old_prior
+        )
+
+    def fit(self, strength: Strength, axes: Axes | None = None) -> Adaptation:
+        """Fit to all runs; `axes` if they have been found already."""
+        learns = np.isfinite(strength.weights)
+        return fit_adaptation(
+            self.log_p,
+            self.seen,
+            self.shares,
+            self.known,
+            self.old_prior,
+            strength,
+            axes or (find_axes(self.seen) if learns else NO_AXES),
+        )
+
+
+def soft_log_loss(p: Array, shares: Array) -> Array:
+    """Return the mean negative log-probability of the votes for each run, (run,), in nats."""
+    return np.asarray(-(shares * np.log(np.maximum(p, FLOOR))).sum(1))
+
+
+def choose_strength(
+    sample: Sample, folds: NDArray[np.int64], strengths: Sequence[Strength]
+) -> Strength:
+    """Choose by cross-validation; of equals the first.
+
+    Parameters
+    ----------
+    sample : Sample
+        Of n runs.
+    folds : array of shape (run,)
+        Groups of runs that stay together are of one fold.
+    strengths : sequence of Strength
+        What is tried.
+    """
+    costs = np.zeros(len(strengths))
+    for fold in np.unique(folds):
+        held = folds == fold
+        rest, asked = sample.part(~held), sample.part(held)
+        learns = any(np.isfinite(strength.weights) for strength in strengths)
+        axes = find_axes(rest.seen) if learns else NO_AXES
+        for place, strength in enumerate(strengths):
+            p = rest.fit(strength, axes).of(asked.log_p, asked.seen)
+            costs[place] += soft_log_loss(p, asked.shares).sum()
+    return strengths[int(np.argmin(costs))]
+
+
+def cross_fit(
+    sample: Sample,
+    folds: NDArray[np.int64],
+    strengths: Sequence[Strength],
+    workers: int = 1,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Array:
+    """Answer for each fold by a choice and a fit that have seen nothing of it, (run, cause)."""
+    import joblib
+
+    names = np.unique(folds)
+    jobs = (joblib.delayed(_answer)(sample, folds, fold, strengths) for fold in names)
+    p = np.empty_like(sample.log_p)
+    answers = joblib.Parallel(workers, return_as="generator")(jobs)
+    for done, (fold, answer) in enumerate(zip(names, answers, strict=True)):
+        p[folds == fold] = answer
+        progress(done + 1, len(names))
+    return p
+
+
+def _answer(
+    sample: Sample, folds: NDArray[np.int64], fold: int, strengths: Sequence[Strength]
+) -> Array:
+    from threadpoolctl import threadpool_limits
+
+    held = folds == fold
+    rest = sample.part(~held)
+    with threadpool_limits(1):  # as many processes as cores do the rest
+        fitted = rest.fit(choose_strength(rest, folds[~held], strengths))
+        return fitted.of(sample.log_p[held], sample.seen[held])

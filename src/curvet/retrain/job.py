@@ -1,0 +1,285 @@
+"""Labels and an archive -> a bundle of the team's own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adaptation import LEARN, RECALIBRATE, Adaptation, activations, start
+from ..bundle import Bundle
+from ..calibrate import Calibration, conformal_thresholds
+from ..causes import TeamCause
+from ..errors import LabelError
+from ..labels.consensus import Consensus, consensus
+from ..labels.label import UNSURE, Labels
+from ..novelty import Novelty
+from ..texts import say
+from .fit import Sample, choose_strength, cross_fit
+from .groups import folds_of, group_runs
+from .runs import TeamRuns, read_team_runs
+
+Array = NDArray[np.float64]
+Progress = Callable[[str, int, int | None], object]
+
+LEAST = 20
+"""Labelled runs below which nothing is learned."""
+
+FEW = 50
+"""Labelled runs below which the answers alone are recalibrated."""
+
+N_SHOWN = 5  # ids of runs that could not be used
+
+LEAST_OF_CAUSE = 5
+"""Runs with votes for a cause of the team below which it is not learned."""
+
+MOST_OF_ONE = 0.95
+"""Share of the votes for one cause above which labels cannot teach what tells causes apart."""
+
+N_FOLDS = 5
+
+STEPS = ("labelled runs", "held-out fits", "comparisons")
+"""What `Progress` is told of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """What was learned from labelled runs.
+
+    Parameters
+    ----------
+    runs : TeamRuns
+        What it was learned from.
+    groups : array of shape (run,), int64
+        Runs of one group were on one side of every split.
+    causes : tuple of str
+        Taxonomy of the answer.
+    team_causes : mapping of str to TeamCause
+        Those among them that the team has added.
+    calibration : Calibration
+        The old one with new thresholds of the conformal set.
+    adaptation : Adaptation
+        Fitted to all runs.
+    novelty : Novelty
+        To which the team's runs are known, too.
+    held_out : array of shape (run, cause)
+        What was answered for each run by a fit to the runs of other groups.
+    made : mapping
+        How it was learned, for the manifest.
+    """
+
+    runs: TeamRuns
+    groups: NDArray[np.int64]
+    causes: tuple[str, ...]
+    team_causes: Mapping[str, TeamCause]
+    calibration: Calibration
+    adaptation: Adaptation
+    novelty: Novelty
+    held_out: Array
+    made: Mapping[str, Any]
+
+
+def learn(
+    base: Bundle,
+    labels: Labels,
+    paths: Sequence[Path | str],
+    *,
+    leave_out: Sequence[str] = (),
+    group: str = "auto",
+    seed: int = 0,
+    workers: int = 1,
+    progress: Progress = lambda step, done, total: None,
+) -> Lesson:
+    """Adapt a bundle to what a team says of its runs.
+
+    Parameters
+    ----------
+    base : Bundle
+        One that is not adapted itself.
+    labels : Labels
+        Of some runs of the archive.
+    paths : sequence of Path or str
+        The archive, see `runs.read_team_runs`.
+    leave_out : sequence of str
+        Causes that the team does not use.
+    group : str
+        See `groups.group_runs`.
+    seed : int
+        Deals groups to folds.
+    workers : int
+        Processes.
+    progress : callable (step, done, total)
+        In words, and how far it is.
+
+    Raises
+    ------
+    LabelError
+        Too few labels, or labels that teach nothing.
+    """
+    votes = consensus(labels)
+    causes, own = _taxonomy(base, labels, votes, leave_out)
+    learned = _without_unlearned(votes, causes)
+    runs = read_team_runs(
+        learned, paths, causes, lambda done, total: progress("labelled runs", done, total)
+    )
+    _expect_enough(runs, labels)
+    groups, rule = group_runs(runs.run_ids, runs.hashes, group)
+    folds = folds_of(groups, N_FOLDS, seed)
+    if len(np.unique(folds)) < 2:
+        raise LabelError(
+            f"all {len(runs)} labelled runs are of one group by the rule {rule!r}, so that none "
+            "can be held out; label runs of other sweeps, or choose another --group"
+        )
+    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
+    old = base.probabilities(runs.inputs)
+    seen = activations(base.classifiers, runs.inputs)
+    sample = Sample(start(old, known), seen, runs.shares, known, base.prior)
+    tried = RECALIBRATE if len(runs) < FEW else LEARN
+    held_out = cross_fit(
+        sample, folds, tried, workers, lambda done, total: progress("held-out fits", done, total)
+    )
+    strength = choose_strength(sample, folds, tried)
+    return Lesson(
+        runs,
+        groups,
+        causes,
+        own,
+        replace(base.calibration, thresholds=_thresholds(held_out, runs.shares)),
+        sample.fit(strength),
+        base.novelty.knowing(runs.inputs.table),
+        held_out,
+        {
+            "base": base.name,
+            "seed": seed,
+            "code": code_digest(),
+            "learned": "recalibration" if len(runs) < FEW else "recalibration and features",
+            "strength": {k: v if np.isfinite(v) else None for k, v in strength._asdict().items()},
+            "labels": {
+                "sha256": labels_digest(labels),
+                "runs": len(runs),
+                "annotators": len({who for vote in learned.values() for who in vote.annotators}),
+                "causes": _counts(runs),
+                "groups": int(groups.max()) + 1,
+                "group_rule": rule,
+                "not_used": {reason: len(ids) for reason, ids in runs.notes.items()},
+            },
+            "left_out": sorted(leave_out),
+            "not_learned": {
+                key: sum(key in vote.shares for vote in votes.values())
+                for key in sorted(set(labels.causes) - set(own))
+            },
+        },
+    )
+
+
+def lesson_to_text(lesson: Lesson) -> str:
+    """Say what was learned from how much, and what could not be used."""
+    few = len(lesson.runs) < FEW
+    lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
+    for reason, ids in lesson.runs.notes.items():
+        shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
+        lines.append(f"{len(ids)} {reason}: {shown}")
+    for key, count in lesson.made["not_learned"].items():
+        lines.append(say("gate.not_learned", cause=key, runs=count, least=LEAST_OF_CAUSE))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _taxonomy(
+    base: Bundle, labels: Labels, votes: Mapping[str, Consensus], leave_out: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, TeamCause]]:
+    """Return the causes of the answer, and those of the team among them."""
+    if unknown := [key for key in leave_out if key not in base.causes]:
+        raise LabelError(
+            f"--leave-out {unknown[0]}: no cause of {base.name}; known: {', '.join(base.causes)}"
+        )
+    if "healthy" in leave_out:
+        raise LabelError(
+            "--leave-out healthy: every answer needs a healthy run to tell faults from"
+        )
+    named: dict[str, int] = {}
+    for vote in votes.values():
+        for key in vote.shares:
+            named[key] = named.get(key, 0) + 1
+    for key, count in named.items():
+        if key in leave_out:
+            raise LabelError(
+                f"--leave-out {key}: {count} labels name it; change those, or do not leave it out"
+            )
+        if key not in base.causes and key not in labels.causes:
+            raise LabelError(
+                f"{labels.source}: unknown cause {key!r}; known: "
+                f"{', '.join([*base.causes, *labels.causes, UNSURE])}"
+            )
+    own = {k: c for k, c in labels.causes.items() if named.get(k, 0) >= LEAST_OF_CAUSE}
+    return (*(key for key in base.causes if key not in leave_out), *own), own
+
+
+def _without_unlearned(
+    votes: Mapping[str, Consensus], causes: Sequence[str]
+) -> dict[str, Consensus]:
+    """Leave out the votes for causes of the team that are too rare to be learned."""
+    kept = {}
+    for run_id, vote in votes.items():
+        shares = {key: share for key, share in vote.shares.items() if key in causes}
+        total = sum(shares.values())
+        kept[run_id] = replace(vote, shares={k: s / total for k, s in shares.items()})
+    return kept
+
+
+def _expect_enough(runs: TeamRuns, labels: Labels) -> None:
+    lost = "; ".join(f"{len(ids)} {reason}" for reason, ids in runs.notes.items())
+    if len(runs) < LEAST:
+        raise LabelError(
+            f"{labels.source}: {len(runs)} labelled runs can be used, at least {LEAST} are needed"
+            f"{f' (of the others: {lost})' if lost else ''}; label more with `curvet label`"
+        )
+    shares = runs.shares.mean(0)
+    if shares.max() > MOST_OF_ONE:
+        most = runs.causes[int(shares.argmax())]
+        raise LabelError(
+            f"{labels.source}: {100 * shares.max():.0f} % of the votes are for {most!r}, which "
+            "cannot teach what tells it from other causes; label runs of other causes, too"
+        )
+
+
+def _thresholds(held_out: Array, shares: Array) -> tuple[float, ...]:
+    run, cause = np.nonzero(shares)
+    return conformal_thresholds(held_out[run], cause, shares[run, cause])
+
+
+def _counts(runs: TeamRuns) -> dict[str, float]:
+    total = runs.shares.sum(0)
+    return {k: round(float(n), 2) for k, n in zip(runs.causes, total, strict=True) if n}
+
+
+def labels_digest(labels: Labels) -> str:
+    """Return a hash of the labels that count and of the team's causes, whatever their order."""
+    rows = sorted(
+        (
+            label.run_id,
+            list(label.causes),
+            label.annotator,
+            label.labelled_at.isoformat(),
+            label.confidence,
+            label.curve_hash,
+        )
+        for label in labels.current()
+    )
+    causes = {key: cause.to_dict() for key, cause in sorted(labels.causes.items())}
+    return hashlib.sha256(json.dumps([rows, causes]).encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """Return a hash of the package's own source, for who made a bundle from a checkout."""
+    digest = hashlib.sha256()
+    own = Path(str(files(__package__.partition(".")[0])))
+    for path in sorted(own.rglob("*.py")):
+        digest.update(path.relative_to(own).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,183 @@
+"""A lesson -> a new version in a home of bundles, compared with the old one and judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bundle import Bundle, find_bundle, load_bundle, save_bundle
+from ..compare import COVERAGE, Answers, answers_of, compare_answers
+from ..home import SHIPPED, champion, install, is_home, next_version, number_of, refuse
+from ..page.comparison import write_comparison
+from ..predictor import Predictor
+from ..whole import whole
+from .gate import Tolerance, chance_of_luck, judge, on_trial
+from .job import Lesson, Progress
+
+Array = NDArray[np.float64]
+
+HELD_OUT = "held_out.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a lesson.
+
+    Parameters
+    ----------
+    version : Path
+        Folder of the new bundle.
+    installed : bool
+        Whether it is in use now.
+    comparison : mapping
+        All that its comparison.json says: see `page.comparison.render_comparison`.
+    """
+
+    version: Path
+    installed: bool
+    comparison: Mapping[str, Any]
+
+
+def publish(
+    lesson: Lesson,
+    base: Bundle,
+    home: Path,
+    *,
+    field: Path | None,
+    tolerance: Tolerance,
+    force: bool = False,
+    progress: Progress = lambda step, done, total: None,
+) -> Outcome:
+    """Save a lesson as the next version of a home, and put it to use if it passes the gate.
+
+    Parameters
+    ----------
+    lesson : Lesson
+        What was learned.
+    base : Bundle
+        What it was learned on top of.
+    home : Path
+        Made if it is not there. What is in use there, else the bundle that ships, is the old one.
+    field : Path or None
+        The field trial; None: there is none here.
+    tolerance : Tolerance
+        On the field trial.
+    force : bool
+        Put it to use whatever the gate says.
+    progress : callable (step, done, total)
+        See `job.learn`.
+
+    Raises
+    ------
+    BundleError
+        The home is damaged or cannot be written to.
+    """
+    place = (champion(home) if is_home(home) else None) or find_bundle(None)
+    old = Predictor(load_bundle(place))
+    version = next_version(home)
+    _save_held_out(version, lesson)
+    save_bundle(
+        version,
+        lesson.causes,
+        base.classifiers,
+        lesson.calibration,
+        lesson.novelty,
+        {
+            **{key: base.manifest[key] for key in ("corpus", "seed") if key in base.manifest},
+            "team": {**lesson.made, "before": old.bundle.name},
+        },
+        lesson.team_causes,
+        lesson.adaptation,
+        base.classes,
+    )
+    new = Predictor(load_bundle(version))
+    progress("comparisons", 0, 2)
+    shares = lesson.runs.shares
+    held_out = compare_answers(
+        _unseen_answers(place, old, lesson),
+        _with(new, lesson, lesson.held_out),
+        shares,
+        lesson.causes,
+        lesson.groups,
+    )
+    progress("comparisons", 1, 2)
+    trial = None if field is None else on_trial(old, new, field)
+    progress("comparisons", 2, 2)
+    luck = chance_of_luck(lesson.held_out, shares, int(lesson.made["seed"]))
+    gate = judge(held_out, trial, luck, tolerance)
+    gate["forced"] = force and not gate["passed"]
+    comparison = {
+        "old": old.bundle.name,
+        "new": new.bundle.name,
+        "gate": gate,
+        "held_out": held_out,
+        "field": trial,
+        "provenance": lesson.made,
+    }
+    with whole(version / "comparison.json") as unfinished:
+        unfinished.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
+    write_comparison(version / "comparison.html", comparison)
+    reason = gate["reasons"][0]
+    installed = bool(gate["passed"] or force)
+    if installed:
+        install(home, version, reason, instead_of=number_of(place) or SHIPPED)
+    else:
+        refuse(home, version, reason)
+    return Outcome(version, installed, comparison)
+
+
+def outcome_to_text(outcome: Outcome, home: Path) -> str:
+    """Say what the gate found, and what is in use now."""
+    gate = outcome.comparison["gate"]
+    lines = list(gate["reasons"])
+    if gate["passed"]:
+        lines.append(f"installed: {outcome.version}, in use wherever --bundle {home} is given")
+    elif gate["forced"]:
+        lines.append(
+            f"installed by --force: {outcome.version}; it costs what is said above. "
+            f"`curvet bundles rollback {home}` goes back"
+        )
+    else:
+        lines.append(
+            f"refused: {outcome.version} is kept, but what was in use stays so; --force would "
+            "install it, at the cost said above"
+        )
+    lines.append(f"comparison: {outcome.version / 'comparison.html'}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _save_held_out(version: Path, lesson: Lesson) -> None:
+    """Keep what was said of each run before it was learned from, for comparisons to come."""
+    np.savez_compressed(
+        version / HELD_OUT,
+        hashes=np.array(lesson.runs.hashes),
+        probabilities=lesson.held_out.astype(np.float32),
+    )
+
+
+def _with(predictor: Predictor, lesson: Lesson, probabilities: Array) -> Answers:
+    """Put answers that a predictor would have given in place of those that it gives now."""
+    answers = answers_of(predictor, lesson.runs.inputs)
+    likely = predictor.bundle.calibration.likely(probabilities, COVERAGE)
+    return replace(answers, probabilities=probabilities, likely=likely)
+
+
+def _unseen_answers(place: Path, old: Predictor, lesson: Lesson) -> Answers:
+    """Ask the old bundle; of runs that it has learned from, what it said before it did."""
+    p = old.probabilities(lesson.runs.inputs)
+    path = place / HELD_OUT
+    if path.is_file():
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+            row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
+            before = kept["probabilities"].astype(np.float64)
+        for row, digest in enumerate(lesson.runs.hashes):
+            if digest in row_of:
+                p[row] = before[row_of[digest]]
+    return _with(old, lesson, p)
