@@ -28,12 +28,12 @@ from .refit import refit
 from .runs import TeamRuns, read_team_runs
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, int, int | None], object]
+Progress = Callable[[str, int, int | None], None]
 
 LEAST = 20
 """Labelled runs below which nothing is learned."""
 
-FEW = 50
+FEW = 30
 """Labelled runs below which the answers alone are recalibrated."""
 
 MANY = 2000
@@ -44,7 +44,7 @@ DEPTHS = ("recalibration", "features", "all")
 
 N_SHOWN = 5  # ids of runs that could not be used
 
-LEAST_OF_CAUSE = 5
+LEAST_OF_CAUSE = 2
 """Runs with votes for a cause of the team below which it is not learned."""
 
 MOST_OF_ONE = 0.95
