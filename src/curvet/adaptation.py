@@ -106,6 +106,8 @@ def start(probabilities: Array, known: NDArray[np.int64]) -> Array:
     do that: nothing is ruled out by definition for a team's own cause.
     """
     old = np.where(known >= 0, probabilities[:, np.maximum(known, 0)], _NEW)
+    # Where all that is left of the old causes is ruled out, the old answer says nothing.
+    old = np.where((old > 0).any(1, keepdims=True), old, 1.0)
     with np.errstate(divide="ignore"):
         return np.where(old > 0, np.log(np.maximum(old, _LEAST)), -np.inf)
 
@@ -170,6 +172,7 @@ def fit_adaptation(
         See `find_axes`; not used without weights.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     learns = bool(np.isfinite(strength.weights))
     centre, directions = axes if learns else NO_AXES
@@ -202,7 +205,9 @@ def fit_adaptation(
 
     first = np.zeros(1 + n + d * n)
     first[0] = 1.0
-    best = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
+    # Several threads take longer for arrays this small, and add up in another order.
+    with threadpool_limits(1):
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
     usual = np.where(known >= 0, old_prior[np.maximum(known, 0)], _NEW)
     usual /= usual.sum()
     votes = shares.sum(0) + PSEUDO_RUNS * usual
@@ -225,6 +230,13 @@ def find_axes(seen: Array) -> Axes:
     seen : array of shape (run, unit)
         See `activations`.
     """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # as in `fit_adaptation`
+        return _find_axes(seen)
+
+
+def _find_axes(seen: Array) -> Axes:
     centre = seen.mean(0)
     # By the products of runs, which are fewer than units as a rule.
     squares, sides = np.linalg.eigh((seen - centre) @ (seen - centre).T)

@@ -114,10 +114,7 @@ def cross_fit(
 def _answer(
     sample: Sample, folds: NDArray[np.int64], fold: int, strengths: Sequence[Strength]
 ) -> Array:
-    from threadpoolctl import threadpool_limits
-
     held = folds == fold
     rest = sample.part(~held)
-    with threadpool_limits(1):  # as many processes as cores do the rest
-        fitted = rest.fit(choose_strength(rest, folds[~held], strengths))
-        return fitted.of(sample.log_p[held], sample.seen[held])
+    fitted = rest.fit(choose_strength(rest, folds[~held], strengths))
+    return fitted.of(sample.log_p[held], sample.seen[held])

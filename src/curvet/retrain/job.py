@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -21,10 +22,11 @@ from ..errors import LabelError
 from ..labels.consensus import Consensus, consensus
 from ..labels.label import UNSURE, Labels
 from ..novelty import Novelty
+from ..report.as_text import clean
 from ..texts import say
 from .fit import Sample, choose_strength, cross_fit
 from .groups import folds_of, group_runs
-from .runs import TeamRuns, read_team_runs
+from .runs import USED, TeamRuns, read_team_runs, told_of
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int | None], object]
@@ -126,10 +128,20 @@ def learn(
     votes = consensus(labels)
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
+    _expect_enough([vote.shares for vote in learned.values() if vote.shares], labels)
     runs = read_team_runs(
         learned, paths, causes, lambda done, total: progress("labelled runs", done, total)
     )
-    _expect_enough(runs, labels)
+    counts = (runs.shares > 0).sum(0)
+    rare = {key for key in own if counts[causes.index(key)] < LEAST_OF_CAUSE}
+    if rare:  # labelled often enough, but not in this archive
+        runs, own = runs.without(rare), {key: own[key] for key in own if key not in rare}
+        causes = runs.causes
+    _expect_enough(
+        [dict(zip(causes, row, strict=True)) for row in runs.shares.tolist()],
+        labels,
+        told_of(runs.notes),
+    )
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
     folds = folds_of(groups, N_FOLDS, seed)
     if len(np.unique(folds)) < 2:
@@ -168,12 +180,11 @@ def learn(
                 "causes": _counts(runs),
                 "groups": int(groups.max()) + 1,
                 "group_rule": rule,
-                "not_used": {reason: len(ids) for reason, ids in runs.notes.items()},
+                "not_used": {r: len(ids) for r, ids in runs.notes.items() if r not in USED},
             },
             "left_out": sorted(leave_out),
             "not_learned": {
-                key: sum(key in vote.shares for vote in votes.values())
-                for key in sorted(set(labels.causes) - set(own))
+                key: _named(votes).get(key, 0) for key in sorted(set(labels.causes) - set(own))
             },
         },
     )
@@ -185,7 +196,7 @@ def lesson_to_text(lesson: Lesson) -> str:
     lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
     for reason, ids in lesson.runs.notes.items():
         shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
-        lines.append(f"{len(ids)} {reason}: {shown}")
+        lines.append(f"{len(ids)} {reason}: {clean(shown)}")
     for key, count in lesson.made["not_learned"].items():
         lines.append(say("gate.not_learned", cause=key, runs=count, least=LEAST_OF_CAUSE))
     return "".join(f"{line}\n" for line in lines)
@@ -203,10 +214,7 @@ def _taxonomy(
         raise LabelError(
             "--leave-out healthy: every answer needs a healthy run to tell faults from"
         )
-    named: dict[str, int] = {}
-    for vote in votes.values():
-        for key in vote.shares:
-            named[key] = named.get(key, 0) + 1
+    named = _named(votes)
     for key, count in named.items():
         if key in leave_out:
             raise LabelError(
@@ -221,6 +229,11 @@ def _taxonomy(
     return (*(key for key in base.causes if key not in leave_out), *own), own
 
 
+def _named(votes: Mapping[str, Consensus]) -> Counter[str]:
+    """Count the runs with votes for each cause."""
+    return Counter(key for vote in votes.values() for key in vote.shares)
+
+
 def _without_unlearned(
     votes: Mapping[str, Consensus], causes: Sequence[str]
 ) -> dict[str, Consensus]:
@@ -233,19 +246,21 @@ def _without_unlearned(
     return kept
 
 
-def _expect_enough(runs: TeamRuns, labels: Labels) -> None:
-    lost = "; ".join(f"{len(ids)} {reason}" for reason, ids in runs.notes.items())
-    if len(runs) < LEAST:
+def _expect_enough(shares: Sequence[Mapping[str, float]], labels: Labels, lost: str = "") -> None:
+    """Refuse too few runs, or those of one cause; `lost` says what became of the others."""
+    if len(shares) < LEAST:
         raise LabelError(
-            f"{labels.source}: {len(runs)} labelled runs can be used, at least {LEAST} are needed"
+            f"{labels.source}: {len(shares)} labelled runs can be used, at least {LEAST} are needed"
             f"{f' (of the others: {lost})' if lost else ''}; label more with `curvet label`"
         )
-    shares = runs.shares.mean(0)
-    if shares.max() > MOST_OF_ONE:
-        most = runs.causes[int(shares.argmax())]
+    total: Counter[str] = Counter()
+    for each in shares:
+        total.update(each)
+    (most, votes), *_ = total.most_common(1)
+    if votes > MOST_OF_ONE * len(shares):
         raise LabelError(
-            f"{labels.source}: {100 * shares.max():.0f} % of the votes are for {most!r}, which "
-            "cannot teach what tells it from other causes; label runs of other causes, too"
+            f"{labels.source}: {100 * votes / len(shares):.0f} % of the votes are for {most!r}, "
+            "which cannot teach what tells it from other causes; label runs of other causes, too"
         )
 
 
@@ -262,13 +277,15 @@ def _counts(runs: TeamRuns) -> dict[str, float]:
 def labels_digest(labels: Labels) -> str:
     """Return a hash of the labels that count and of the team's causes, whatever their order."""
     rows = sorted(
-        (
-            label.run_id,
-            list(label.causes),
-            label.annotator,
-            label.labelled_at.isoformat(),
-            label.confidence,
-            label.curve_hash,
+        json.dumps(
+            [
+                label.run_id,
+                list(label.causes),
+                label.annotator,
+                label.labelled_at.isoformat(),
+                label.confidence,
+                label.curve_hash,
+            ]
         )
         for label in labels.current()
     )
