@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,7 @@ OWN = TeamCause(
     "From one step on training loss falls faster while validation loss gets worse.",
     ("Log which shard each batch comes from.", "Seed the sampler anew after a worker restarts."),
 )
+PROGRESS = re.compile(r"\d+ of \d+ ")
 _START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
@@ -228,9 +230,8 @@ def call(*arguments: str | Path, code: int | None = 0) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in ((0, 1) if code is None else (code,)):
         raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stderr}")
-    return done.stdout + "".join(
-        line + "\n" for line in done.stderr.splitlines() if " of " not in line.split(":")[0]
-    )
+    lines = (line for line in done.stderr.splitlines() if not PROGRESS.match(line))
+    return done.stdout + "".join(f"{line}\n" for line in lines)
 
 
 def tell(team: Team, asked: Asked, folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ change little, and more than the labels show is never unlearned.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifiers import Classifier, Inputs, Mlp
-from .prior import PSEUDO_RUNS
 
 Array = NDArray[np.float64]
 
@@ -51,7 +50,7 @@ class Adaptation:
     weights : array of shape (axis, cause)
         Added for each unit along an axis.
     prior : array of shape (cause,)
-        How common each cause is in the new answers; sums to 1.
+        How common each cause is in the new answers, sums to 1; empty until `with_prior`.
     """
 
     known: NDArray[np.int64]
@@ -60,7 +59,7 @@ class Adaptation:
     centre: Array
     axes: Array
     weights: Array
-    prior: Array
+    prior: Array = field(default_factory=lambda: np.empty(0))
 
     def apply(
         self, probabilities: Array, classifiers: Sequence[Classifier], inputs: Inputs
@@ -73,6 +72,25 @@ class Adaptation:
         """Adapt what `start` and `activations` gave."""
         at = (seen - self.centre) @ self.axes if len(self.centre) else np.empty((len(seen), 0))
         return _softmax(self.slope * log_p + self.intercept + at @ self.weights, log_p)
+
+    def with_prior(self, old_prior: Array, log_p: Array, seen: Array) -> Adaptation:
+        """Return a copy that knows how common each cause is in its answers.
+
+        Where labels are few the votes say too much of that, and where a cause has none the
+        intercepts too little: so the old prior is changed as the answers for the team's runs are.
+
+        Parameters
+        ----------
+        old_prior : array of shape (old cause,)
+            How common each cause is in the old answers.
+        log_p, seen
+            Of the team's runs; see `of`.
+        """
+        usual = start_prior(old_prior, self.known)
+        new = self.of(log_p, seen).sum(0) + usual
+        old = _softmax(log_p, log_p).sum(0) + usual
+        prior = usual * new / old
+        return replace(self, prior=prior / prior.sum())
 
     def save(self, folder: Path) -> None:
         """Write ``adaptation.npz``."""
@@ -106,8 +124,16 @@ def start(probabilities: Array, known: NDArray[np.int64]) -> Array:
     do that: nothing is ruled out by definition for a team's own cause.
     """
     old = np.where(known >= 0, probabilities[:, np.maximum(known, 0)], _NEW)
+    # Where all that is left of the old causes is ruled out, the old answer says nothing.
+    old = np.where((old > 0).any(1, keepdims=True), old, 1.0)
     with np.errstate(divide="ignore"):
         return np.where(old > 0, np.log(np.maximum(old, _LEAST)), -np.inf)
+
+
+def start_prior(old_prior: Array, known: NDArray[np.int64]) -> Array:
+    """Return how common each cause is in what `start` gives, (cause,)."""
+    usual = np.where(known >= 0, old_prior[np.maximum(known, 0)], _NEW)
+    return np.asarray(usual / usual.sum())
 
 
 def _softmax(scores: Array, log_p: Array) -> Array:
@@ -127,8 +153,8 @@ class Strength(NamedTuple):
 RECALIBRATE = tuple(Strength(5.0, intercept, np.inf) for intercept in (0.1, 0.3, 1.0, 3.0))
 """Strengths that are tried where there are few labels: the answers alone are adapted."""
 
-LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (0.3, 1.0, 3.0, 10.0, np.inf))
-"""Strengths that are tried where there are more."""
+LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (1.0, 3.0, 10.0, np.inf))
+"""Strengths that are tried where there are more; a weaker one unlearns what holds for other runs."""
 
 
 class Axes(NamedTuple):
@@ -146,7 +172,6 @@ def fit_adaptation(
     seen: Array,
     shares: Array,
     known: NDArray[np.int64],
-    old_prior: Array,
     strength: Strength,
     axes: Axes,
 ) -> Adaptation:
@@ -162,14 +187,13 @@ def fit_adaptation(
         Share of the votes for each cause, times how much the run counts.
     known : array of shape (cause,)
         See `Adaptation`.
-    old_prior : array of shape (old cause,)
-        How common each cause is in the old answers.
     strength : Strength
         Of all.
     axes : Axes
         See `find_axes`; not used without weights.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     learns = bool(np.isfinite(strength.weights))
     centre, directions = axes if learns else NO_AXES
@@ -202,10 +226,9 @@ def fit_adaptation(
 
     first = np.zeros(1 + n + d * n)
     first[0] = 1.0
-    best = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    usual = np.where(known >= 0, old_prior[np.maximum(known, 0)], _NEW)
-    usual /= usual.sum()
-    votes = shares.sum(0) + PSEUDO_RUNS * usual
+    # Several threads take longer for arrays this small, and add up in another order.
+    with threadpool_limits(1):
+        best = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
     return Adaptation(
         known,
         float(best[0]),
@@ -213,7 +236,6 @@ def fit_adaptation(
         centre,
         directions,
         best[1 + n :].reshape(d, n),
-        votes / votes.sum(),
     )
 
 
@@ -225,6 +247,13 @@ def find_axes(seen: Array) -> Axes:
     seen : array of shape (run, unit)
         See `activations`.
     """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # as in `fit_adaptation`
+        return _find_axes(seen)
+
+
+def _find_axes(seen: Array) -> Axes:
     centre = seen.mean(0)
     # By the products of runs, which are fewer than units as a rule.
     squares, sides = np.linalg.eigh((seen - centre) @ (seen - centre).T)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .classifiers import Inputs
 from .errors import CorpusError
-from .evaluate import usable_trials
 from .predictor import Predictor, doubts
+from .trials import usable_trials
 
 FLOOR = 1e-3
 """Least probability that counts in a log-loss: a cause that a bundle does not know costs this."""

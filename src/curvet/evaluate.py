@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from .classifiers.base import without
 from .errors import CorpusError
 from .labelled import Labelled, corpus_seed, load_labelled, split
 from .novelty import Novelty
-from .predictor import Predictor, doubts, make_inputs
-from .roles import assign
+from .predictor import Predictor, doubts
 from .run import Curve, Run
-from .standardise import MIN_POINTS, standardise_many
-from .trials import read_trial
+from .trials import usable_trials
 
 VIEWS: Mapping[str, tuple[str, ...]] = {
     "all channels": (),
@@ -348,66 +346,6 @@ def _prefix(run: Run, share: float) -> Run:
         for n in [max(1, round(share * len(c)))]
     }
     return replace(run, curves=curves)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Trials:
-    """Real runs that can be scored.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        Whole, as logged.
-    inputs : Inputs
-        Of the same n runs.
-    cause, group, base : arrays of shape (n,), str
-        See `trials.TrialRun`.
-    """
-
-    runs: Sequence[Run]
-    inputs: Inputs
-    cause: NDArray[np.str_]
-    group: NDArray[np.str_]
-    base: NDArray[np.str_]
-
-    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """Yield all of them, then each group: its name and its rows."""
-        yield "all sources", np.ones(len(self.runs), bool)
-        for name in sorted(set(self.group.tolist())):
-            yield name, self.group == name
-
-
-def usable_trials(field: Path, causes: Collection[str]) -> Trials:
-    """Read the real runs with one of some causes that are long enough for an answer.
-
-    Parameters
-    ----------
-    field : Path
-        See `trials.read_trial`.
-    causes : collection of str
-        Keys.
-
-    Raises
-    ------
-    CorpusError
-        None of them.
-    """
-    kept, channels = [], []
-    for trial in read_trial(field):
-        found = assign(trial.run)
-        finite = np.isfinite(found.loss.value).any()
-        if trial.cause in causes and len(found.loss) >= MIN_POINTS and finite:
-            kept.append(trial)
-            channels.append(found)
-    if not kept:
-        raise CorpusError(f"{field}: no run with a cause that the predictor knows")
-    return Trials(
-        [trial.run for trial in kept],
-        make_inputs(standardise_many(channels)),
-        np.array([trial.cause for trial in kept]),
-        np.array([trial.group for trial in kept]),
-        np.array([trial.base for trial in kept]),
-    )
 
 
 def _on_field(predictor: Predictor, field: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -150,6 +150,33 @@ def versions(folder: Path) -> list[Version]:
     return found
 
 
+def check_home(folder: Path) -> None:
+    """Refuse what cannot be a home of bundles: before the work, not after.
+
+    Parameters
+    ----------
+    folder : Path
+        It need not be there yet.
+
+    Raises
+    ------
+    BundleError
+        A bundle itself, a folder that cannot be written to, or a damaged history.
+    """
+    if (folder / MANIFEST).exists():
+        raise BundleError(
+            f"{folder}: a bundle, not a home of bundles; name another folder for the versions"
+        )
+    _stack(folder, history(folder))
+    place = Path(os.path.abspath(folder))
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, f"{place} is no folder"))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise _cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
 def next_version(folder: Path) -> Path:
     """Make the empty folder of the next version; of several callers each gets its own.
 
@@ -163,12 +190,8 @@ def next_version(folder: Path) -> Path:
     BundleError
         A bundle itself, a folder that cannot be written to, or a damaged history.
     """
-    if (folder / MANIFEST).exists():
-        raise BundleError(
-            f"{folder}: a bundle, not a home of bundles; name another folder for the versions"
-        )
+    check_home(folder)
     events = history(folder)
-    _stack(folder, events)  # a history that cannot be added to is told before the work, not after
     taken = [*_numbered(folder), *(event.version for event in events)]
     number = 1 + max((int(name) for name in taken if name != SHIPPED), default=0)
     try:

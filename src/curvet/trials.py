@@ -9,13 +9,20 @@ from __future__ import annotations
 import csv
 import json
 import lzma
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .classifiers import Inputs
 from .errors import CorpusError
+from .predictor import make_inputs
+from .roles import assign
 from .run import Curve, Run
+from .standardise import MIN_POINTS, standardise_many
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +54,18 @@ def default_trial() -> Path:
     return checkout if checkout.is_dir() else here / "data" / "real"
 
 
+def check_trial(folder: Path) -> None:
+    """Refuse a folder without real runs: before the work that ends with them.
+
+    Raises
+    ------
+    CorpusError
+        See `read_trial`.
+    """
+    if not any((folder / name).is_file() for name in _LAYOUTS):
+        raise CorpusError(f"{folder}: no labelled runs; expected {' or '.join(_LAYOUTS)} in it")
+
+
 def read_trial(folder: Path) -> list[TrialRun]:
     """Read the real runs of a folder.
 
@@ -60,10 +79,9 @@ def read_trial(folder: Path) -> list[TrialRun]:
     CorpusError
         Neither is there.
     """
-    for name, reader in _LAYOUTS.items():
-        if (folder / name).is_file():
-            return list(reader(folder))
-    raise CorpusError(f"{folder}: no labelled runs; expected {' or '.join(_LAYOUTS)} in it")
+    check_trial(folder)
+    reader = next(reader for name, reader in _LAYOUTS.items() if (folder / name).is_file())
+    return list(reader(folder))
 
 
 def _from_archive(folder: Path) -> Iterator[TrialRun]:
@@ -120,3 +138,63 @@ _LAYOUTS: Mapping[str, Callable[[Path], Iterator[TrialRun]]] = {
     "runs.jsonl.xz": _from_archive,
     "index.csv": _from_index,
 }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trials:
+    """Real runs that can be scored.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Whole, as logged.
+    inputs : Inputs
+        Of the same n runs.
+    cause, group, base : arrays of shape (n,), str
+        See `TrialRun`.
+    """
+
+    runs: Sequence[Run]
+    inputs: Inputs
+    cause: NDArray[np.str_]
+    group: NDArray[np.str_]
+    base: NDArray[np.str_]
+
+    def parts(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Yield all of them, then each group: its name and its rows."""
+        yield "all sources", np.ones(len(self.runs), bool)
+        for name in sorted(set(self.group.tolist())):
+            yield name, self.group == name
+
+
+def usable_trials(field: Path, causes: Collection[str]) -> Trials:
+    """Read the real runs with one of some causes that are long enough for an answer.
+
+    Parameters
+    ----------
+    field : Path
+        See `read_trial`.
+    causes : collection of str
+        Keys.
+
+    Raises
+    ------
+    CorpusError
+        None of them.
+    """
+    kept, channels = [], []
+    for trial in read_trial(field):
+        found = assign(trial.run)
+        finite = np.isfinite(found.loss.value).any()
+        if trial.cause in causes and len(found.loss) >= MIN_POINTS and finite:
+            kept.append(trial)
+            channels.append(found)
+    if not kept:
+        raise CorpusError(f"{field}: no run with a cause that the predictor knows")
+    return Trials(
+        [trial.run for trial in kept],
+        make_inputs(standardise_many(channels)),
+        np.array([trial.cause for trial in kept]),
+        np.array([trial.group for trial in kept]),
+        np.array([trial.base for trial in kept]),
+    )

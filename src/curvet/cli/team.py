@@ -114,12 +114,16 @@ def retrain(
     code 1.
     """
     from ..bundle import default_path, load_bundle
+    from ..home import check_home
     from ..labels.files import read_causes, read_labels
     from ..retrain.gate import Tolerance
     from ..retrain.job import STEPS, learn, lesson_to_text
     from ..retrain.publish import outcome_to_text, publish
-    from ..trials import default_trial
+    from ..trials import check_trial, default_trial
 
+    check_home(out)
+    if field:
+        check_trial(field)
     given = read_labels(labels, causes=read_causes(causes) if causes else None)
     base = load_bundle(default_path())
     trial = field or (default_trial() if default_trial().is_dir() else None)

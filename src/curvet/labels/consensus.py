@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -72,10 +73,12 @@ def _count(run_id: str, given: list[Label]) -> Consensus:
     weights = [1.0 if label.confidence is None else label.confidence for label in votes]
     if not any(weights):  # all of them were guessing: their votes weigh the same
         weights = [1.0] * len(votes)
-    shares: dict[str, float] = defaultdict(float)
+    parts: dict[str, list[float]] = defaultdict(list)
     for label, weight in zip(votes, weights, strict=True):
         for cause in label.causes:
-            shares[cause] += weight / sum(weights) / len(label.causes)
+            parts[cause].append(weight / math.fsum(weights) / len(label.causes))
+    # Exact sums: the order of the rows must not show in the last digit.
+    shares = {cause: math.fsum(each) for cause, each in parts.items()}
     ranked = sorted(shares.items(), key=lambda share: -share[1])
     return Consensus(
         run_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -21,11 +22,13 @@ from ..errors import LabelError
 from ..labels.consensus import Consensus, consensus
 from ..labels.label import UNSURE, Labels
 from ..novelty import Novelty
+from ..report.as_text import clean
 from ..texts import say
+from .anchors import read_anchors
 from .fit import Sample, choose_strength, cross_fit
 from .groups import folds_of, group_runs
 from .refit import refit
-from .runs import TeamRuns, read_team_runs
+from .runs import USED, TeamRuns, read_team_runs, told_of
 
 Array = NDArray[np.float64]
 Progress = Callable[[str, int, int | None], None]
@@ -142,12 +145,24 @@ def learn(
     votes = consensus(labels)
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
+    n_rare = sum(bool(vote.shares) and not learned[key].shares for key, vote in votes.items())
+    usable = [vote.shares for vote in learned.values() if vote.shares]
+    _expect_enough(usable, labels, len(usable) + n_rare)
     runs = read_team_runs(
         learned, paths, causes, lambda done, total: progress(STEPS[0], done, total)
     )
-    n_labelled = len(runs)
-    rare = sum(bool(vote.shares) and not learned[key].shares for key, vote in votes.items())
-    _expect_enough(runs, rare, labels)
+    n_labelled = len(runs) + n_rare
+    counts = (runs.shares > 0).sum(0)
+    rare = {key for key in own if counts[causes.index(key)] < LEAST_OF_CAUSE}
+    if rare:  # labelled often enough, but not in this archive
+        runs, own = runs.without(rare), {key: own[key] for key in own if key not in rare}
+        causes = runs.causes
+    _expect_enough(
+        [dict(zip(causes, row, strict=True)) for row in runs.shares.tolist()],
+        labels,
+        n_labelled,
+        told_of(runs.notes),
+    )
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
     folds = folds_of(groups, N_FOLDS, seed)
     if len(np.unique(folds)) < 2:
@@ -155,7 +170,7 @@ def learn(
             f"all {len(runs)} labelled runs are of one group by the rule {rule!r}, so that none "
             "can be held out; label runs of other sweeps, or choose another --group"
         )
-    depth = _depth(depth, len(runs) + rare, corpus)
+    depth = _depth(depth, n_labelled, corpus)
     if depth == "all" and corpus is not None:
         taught = runs.part(np.flatnonzero(folds != 0))
         base = refit(
@@ -168,7 +183,7 @@ def learn(
     known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
     old = base.probabilities(runs.inputs)
     seen = activations(base.classifiers, runs.inputs)
-    sample = Sample(start(old, known), seen, runs.shares, known, base.prior)
+    sample = Sample(start(old, known), seen, runs.shares, known, base.prior, _anchors(base, causes))
     tried = LEARN if depth == "features" else RECALIBRATE
     held_out = cross_fit(
         sample, folds, tried, workers, lambda done, total: progress(STEPS[2], done, total)
@@ -181,7 +196,7 @@ def learn(
         causes,
         own,
         replace(base.calibration, thresholds=_thresholds(held_out, runs.shares)),
-        sample.fit(strength),
+        sample.fit(strength).with_prior(base.prior, sample.log_p, sample.seen),
         base.novelty.knowing(runs.inputs.table),
         held_out,
         {
@@ -197,12 +212,11 @@ def learn(
                 "causes": _counts(runs),
                 "groups": int(groups.max()) + 1,
                 "group_rule": rule,
-                "not_used": {reason: len(ids) for reason, ids in runs.notes.items()},
+                "not_used": {r: len(ids) for r, ids in runs.notes.items() if r not in USED},
             },
             "left_out": sorted(leave_out),
             "not_learned": {
-                key: sum(key in vote.shares for vote in votes.values())
-                for key in sorted(set(labels.causes) - set(own))
+                key: _named(votes).get(key, 0) for key in sorted(set(labels.causes) - set(own))
             },
         },
     )
@@ -214,7 +228,7 @@ def lesson_to_text(lesson: Lesson) -> str:
     lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
     for reason, ids in lesson.runs.notes.items():
         shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
-        lines.append(f"{len(ids)} {reason}: {shown}")
+        lines.append(f"{len(ids)} {reason}: {clean(shown)}")
     for key, count in lesson.made["not_learned"].items():
         lines.append(say("gate.not_learned", cause=key, runs=count, least=LEAST_OF_CAUSE))
     return "".join(f"{line}\n" for line in lines)
@@ -232,10 +246,7 @@ def _taxonomy(
         raise LabelError(
             "--leave-out healthy: every answer needs a healthy run to tell faults from"
         )
-    named: dict[str, int] = {}
-    for vote in votes.values():
-        for key in vote.shares:
-            named[key] = named.get(key, 0) + 1
+    named = _named(votes)
     for key, count in named.items():
         if key in leave_out:
             raise LabelError(
@@ -250,6 +261,11 @@ def _taxonomy(
     return (*(key for key in base.causes if key not in leave_out), *own), own
 
 
+def _named(votes: Mapping[str, Consensus]) -> Counter[str]:
+    """Count the runs with votes for each cause."""
+    return Counter(key for vote in votes.values() for key in vote.shares)
+
+
 def _without_unlearned(
     votes: Mapping[str, Consensus], causes: Sequence[str]
 ) -> dict[str, Consensus]:
@@ -262,20 +278,27 @@ def _without_unlearned(
     return kept
 
 
-def _expect_enough(runs: TeamRuns, rare: int, labels: Labels) -> None:
-    """Refuse too few labels; `rare` runs have votes only for causes that are too rare to learn."""
-    lost = "; ".join(f"{len(ids)} {reason}" for reason, ids in runs.notes.items())
-    if len(runs) + rare < LEAST:
+def _expect_enough(
+    shares: Sequence[Mapping[str, float]], labels: Labels, n_labelled: int, lost: str = ""
+) -> None:
+    """Refuse too few runs, or those of one cause.
+
+    Of the labelled ones some may have votes only for causes that are too rare to learn; `lost` says
+    what became of the others.
+    """
+    if n_labelled < LEAST:
         raise LabelError(
-            f"{labels.source}: {len(runs)} labelled runs can be used, at least {LEAST} are needed"
+            f"{labels.source}: {n_labelled} labelled runs can be used, at least {LEAST} are needed"
             f"{f' (of the others: {lost})' if lost else ''}; label more with `curvet label`"
         )
-    shares = runs.shares.mean(0)
-    if shares.max() > MOST_OF_ONE:
-        most = runs.causes[int(shares.argmax())]
+    total: Counter[str] = Counter()
+    for each in shares:
+        total.update(each)
+    (most, votes), *_ = total.most_common(1)
+    if votes > MOST_OF_ONE * len(shares):
         raise LabelError(
-            f"{labels.source}: {100 * shares.max():.0f} % of the votes are for {most!r}, which "
-            "cannot teach what tells it from other causes; label runs of other causes, too"
+            f"{labels.source}: {100 * votes / len(shares):.0f} % of the votes are for {most!r}, "
+            "which cannot teach what tells it from other causes; label runs of other causes, too"
         )
 
 
@@ -294,6 +317,17 @@ def _depth(asked: str, n_labelled: int, corpus: Path | None) -> str:
     return asked
 
 
+def _anchors(base: Bundle, causes: Sequence[str]) -> Sample:
+    """Prepare the simulated runs that are learned from beside the team's."""
+    inputs, keys = read_anchors()
+    rows = np.isin(keys, causes)
+    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
+    shares = np.eye(len(causes))[[list(causes).index(key) for key in keys[rows]]]
+    old = base.probabilities(inputs[rows])
+    seen = activations(base.classifiers, inputs[rows])
+    return Sample(start(old, known), seen, shares, known, base.prior)
+
+
 def _thresholds(held_out: Array, shares: Array) -> tuple[float, ...]:
     run, cause = np.nonzero(shares)
     return conformal_thresholds(held_out[run], cause, shares[run, cause])
@@ -307,13 +341,15 @@ def _counts(runs: TeamRuns) -> dict[str, float]:
 def labels_digest(labels: Labels) -> str:
     """Return a hash of the labels that count and of the team's causes, whatever their order."""
     rows = sorted(
-        (
-            label.run_id,
-            list(label.causes),
-            label.annotator,
-            label.labelled_at.isoformat(),
-            label.confidence,
-            label.curve_hash,
+        json.dumps(
+            [
+                label.run_id,
+                list(label.causes),
+                label.annotator,
+                label.labelled_at.isoformat(),
+                label.confidence,
+                label.curve_hash,
+            ]
         )
         for label in labels.current()
     )

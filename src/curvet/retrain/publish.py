@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import find_bundle, load_bundle, save_bundle
-from ..compare import COVERAGE, Answers, answers_of, compare_answers
+from ..compare import COVERAGE, Answers, compare_answers
+from ..errors import BundleError
 from ..home import SHIPPED, champion, install, is_home, next_version, number_of, refuse
 from ..page.comparison import write_comparison
-from ..predictor import Predictor
+from ..predictor import Predictor, doubts
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
 from .job import STEPS, Lesson, Progress
@@ -76,30 +79,78 @@ def publish(
     BundleError
         The home is damaged or cannot be written to.
     """
-    place = (champion(home) if is_home(home) else None) or find_bundle(None)
+    place = _in_use(home)
     old = Predictor(load_bundle(place))
     version, made = next_version(home), lesson.base.manifest
-    _save_held_out(version, lesson)
-    save_bundle(
-        version,
-        lesson.causes,
-        lesson.base.classifiers,
-        lesson.calibration,
-        lesson.novelty,
-        {
-            **{key: made[key] for key in ("corpus", "seed") if key in made},
-            "team": {**lesson.made, "before": old.bundle.name},
-        },
-        lesson.team_causes,
-        lesson.adaptation,
-        lesson.base.classes,
-    )
-    new = Predictor(load_bundle(version))
+    with _removed_on_error(version):
+        _save_held_out(version, lesson)
+        save_bundle(
+            version,
+            lesson.causes,
+            lesson.base.classifiers,
+            lesson.calibration,
+            lesson.novelty,
+            {
+                **{key: made[key] for key in ("corpus", "seed") if key in made},
+                "team": {**lesson.made, "before": old.bundle.name},
+            },
+            lesson.team_causes,
+            lesson.adaptation,
+            lesson.base.classes,
+        )
+        new = Predictor(load_bundle(version))
+        while True:
+            comparison = _compared(
+                place, old, version, new, lesson, field, tolerance, force, progress
+            )
+            reason = comparison["gate"]["reasons"][0]
+            installed = bool(comparison["gate"]["passed"] or force)
+            if not installed:
+                refuse(home, version, reason)
+                break
+            try:
+                install(home, version, reason, instead_of=number_of(place) or SHIPPED)
+                break
+            except BundleError:
+                if _in_use(home) == place:
+                    raise
+                # Somebody was quicker; what is in use now is to be compared with.
+                place = _in_use(home)
+                old = Predictor(load_bundle(place))
+    return Outcome(version, installed, comparison)
+
+
+def _in_use(home: Path) -> Path:
+    return (champion(home) if is_home(home) else None) or find_bundle(None)
+
+
+@contextmanager
+def _removed_on_error(version: Path) -> Iterator[None]:
+    """Leave no version behind that nobody has judged."""
+    try:
+        yield
+    except BaseException:
+        rmtree(version, ignore_errors=True)
+        raise
+
+
+def _compared(
+    place: Path,
+    old: Predictor,
+    version: Path,
+    new: Predictor,
+    lesson: Lesson,
+    field: Path | None,
+    tolerance: Tolerance,
+    force: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compare with what is in use, judge, and write that beside the new bundle."""
     progress(STEPS[-1], 0, 2)
     shares = lesson.runs.shares
     held_out = compare_answers(
         _unseen_answers(place, old, lesson),
-        _with(new, lesson, lesson.held_out),
+        _answers(new, lesson.held_out, unseen_novelty(lesson)),
         shares,
         lesson.causes,
         lesson.groups,
@@ -121,13 +172,7 @@ def publish(
     with whole(version / "comparison.json") as unfinished:
         unfinished.write_text(json.dumps(comparison, indent=1) + "\n", encoding="utf-8")
     write_comparison(version / "comparison.html", comparison)
-    reason = gate["reasons"][0]
-    installed = bool(gate["passed"] or force)
-    if installed:
-        install(home, version, reason, instead_of=number_of(place) or SHIPPED)
-    else:
-        refuse(home, version, reason)
-    return Outcome(version, installed, comparison)
+    return comparison
 
 
 def outcome_to_text(outcome: Outcome, home: Path) -> str:
@@ -150,31 +195,44 @@ def outcome_to_text(outcome: Outcome, home: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def unseen_novelty(lesson: Lesson) -> Array:
+    """Tell how novel each run is to who knows the runs of the other groups, (run,)."""
+    table = lesson.runs.inputs.table
+    rank = np.empty(len(table))
+    for group in np.unique(lesson.groups):
+        held = lesson.groups == group
+        rank[held] = lesson.base.novelty.knowing(table[~held]).rank(table[held])
+    return rank
+
+
 def _save_held_out(version: Path, lesson: Lesson) -> None:
     """Keep what was said of each run before it was learned from, for comparisons to come."""
     np.savez_compressed(
         version / HELD_OUT,
         hashes=np.array(lesson.runs.hashes),
         probabilities=lesson.held_out.astype(np.float32),
+        novelty=unseen_novelty(lesson),
     )
 
 
-def _with(predictor: Predictor, lesson: Lesson, probabilities: Array) -> Answers:
-    """Put answers that a predictor would have given in place of those that it gives now."""
-    answers = answers_of(predictor, lesson.runs.inputs)
-    likely = predictor.bundle.calibration.likely(probabilities, COVERAGE)
-    return replace(answers, probabilities=probabilities, likely=likely)
+def _answers(predictor: Predictor, probabilities: Array, novelty: Array) -> Answers:
+    """Say what follows from answers that a predictor would have given."""
+    bundle = predictor.bundle
+    likely = bundle.calibration.likely(probabilities, COVERAGE)
+    unlike, undecided = doubts(likely, novelty)
+    return Answers(bundle.name, bundle.causes, probabilities, likely, ~(unlike | undecided))
 
 
 def _unseen_answers(place: Path, old: Predictor, lesson: Lesson) -> Answers:
     """Ask the old bundle; of runs that it has learned from, what it said before it did."""
     p = old.probabilities(lesson.runs.inputs)
+    novelty = old.bundle.novelty.rank(lesson.runs.inputs.table)
     path = place / HELD_OUT
     if path.is_file():
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
-            before = kept["probabilities"].astype(np.float64)
+            before, far = kept["probabilities"].astype(np.float64), kept["novelty"]
         for row, digest in enumerate(lesson.runs.hashes):
             if digest in row_of:
-                p[row] = before[row_of[digest]]
-    return _with(old, lesson, p)
+                p[row], novelty[row] = before[row_of[digest]], far[row_of[digest]]
+    return _answers(old, p, novelty)
