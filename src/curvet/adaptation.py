@@ -154,7 +154,7 @@ RECALIBRATE = tuple(Strength(5.0, intercept, np.inf) for intercept in (0.1, 0.3,
 """Strengths that are tried where there are few labels: the answers alone are adapted."""
 
 LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (1.0, 3.0, 10.0, np.inf))
-"""Strengths that are tried where there are more; a weaker one unlearns what holds for other runs."""
+"""Strengths that are tried where there are more; weaker ones unlearn what holds for other runs."""
 
 
 class Axes(NamedTuple):

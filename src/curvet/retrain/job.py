@@ -142,6 +142,7 @@ def learn(
     LabelError
         Too few labels, or labels that teach nothing.
     """
+    _depth(depth, 0, corpus)  # told before the work
     votes = consensus(labels)
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
@@ -224,8 +225,8 @@ def learn(
 
 def lesson_to_text(lesson: Lesson) -> str:
     """Say what was learned from how much, and what could not be used."""
-    few = len(lesson.runs) < FEW
-    lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
+    count = lesson.made["labels"]["runs"]
+    lines = [say(f"gate.{lesson.made['learned']}", runs=count, few=FEW)]
     for reason, ids in lesson.runs.notes.items():
         shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
         lines.append(f"{len(ids)} {reason}: {clean(shown)}")
