@@ -437,12 +437,33 @@ def test_poisoned_label_files(
         (["--group", "csv"], "all 24 labelled runs are of one group by the rule 'csv', so that"),
         (["--field", "nowhere"], "nowhere: no labelled runs; expected runs.jsonl.xz or index.csv"),
         (["--runs", "nowhere"], "nowhere: no such file or folder; check the path"),
+        (["--out", "gone"], "gone: the version in use, 0001, is gone; bring it back from a copy"),
         (["--causes", "nowhere"], "nowhere: no such file; accepted is a JSON file of causes"),
     ],
 )
 def test_options_of_no_use(options: list[str], told: str, archive: Path, tmp_path: Path) -> None:
     labels, home = write(tmp_path / "l.csv", small_rows()), tmp_path / "team"
+    if options[1] == "gone":
+        options = ["--out", str(tmp_path / "gone")]
+        (next_version(tmp_path / "gone") / "manifest.json").write_text("{}")
+        install(tmp_path / "gone", "0001")
+        shutil.rmtree(tmp_path / "gone" / "0001")
     assert told in refused(call(labels, archive, home, *options), home)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--tolerance", "nan", "nan is no number"),
+        ("--tolerance", "-1", "not in the range"),
+        ("--seed", "-1", "not in the range"),
+        ("--workers", "0", "not in the range"),
+    ],
+)
+def test_numbers_of_no_use(option: str, value: str, told: str, tmp_path: Path) -> None:
+    found = call(tmp_path / "l.csv", tmp_path, tmp_path / "team", option, value)
+    assert found.exit_code == 2
+    assert told in found.stderr
 
 
 def test_homes_of_no_use_are_told_before_the_work(
@@ -831,6 +852,17 @@ def begin(labels: Path, runs: Path, home: Path, field: Path, *more: str) -> subp
     )  # fmt: skip
 
 
+def test_a_home_without_a_champion_is_not_compared_with_another_home(
+    home: Path, archive: Path, field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURVET_BUNDLE", str(home))
+    labels, new = write(tmp_path / "l.csv", small_rows()), tmp_path / "new"
+    told = call(labels, archive, new, "--field", field, "--force")
+    assert told.exit_code == 0, told.output
+    assert history(new)[0].before == "shipped"
+    assert json.loads((new / "0001" / "comparison.json").read_text())["old"].startswith("default-")
+
+
 def test_two_retrains_at_once(archive: Path, field: Path, tmp_path: Path) -> None:
     labels, home = write(tmp_path / "l.csv", list(SMALL.items())), tmp_path / "team"
     both = [begin(labels, archive, home, field, "--force", "--seed", str(n)) for n in range(2)]
@@ -851,7 +883,8 @@ def test_killed_in_the_middle(
     moment: str, home: Path, archive: Path, field: Path, tmp_path: Path
 ) -> None:
     labels = write(tmp_path / "l.csv", list(FEWEST.items()))
-    process = begin(labels, archive, home, field, "--force")
+    # The whole field trial takes seconds: time enough to be killed before the end.
+    process = begin(labels, archive, home, DATA / "real", "--force")
     until = time.monotonic() + 120
     with process:
         assert process.stderr is not None
