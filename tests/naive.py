@@ -444,3 +444,30 @@ def walk_trees(nodes: dict[str, NDArray[np.int64]], root: int, row: NDArray[np.f
             left = value <= nodes["num_threshold"][at]
         at = int(nodes["left" if left else "right"][at])
     return float(nodes["value"][at])
+
+
+def adaptation_loss(
+    slope: float,
+    intercept: Array,
+    weights: Array,
+    log_p: Array,
+    x: Array,
+    shares: Array,
+    strength: tuple[float, float, float],
+) -> float:
+    """What `adaptation.fit_adaptation` makes small, run by run and cause by cause."""
+    total = 0.0
+    for run in range(len(log_p)):
+        open_ = [k for k in range(log_p.shape[1]) if math.isfinite(log_p[run, k])]
+        scores = {
+            k: slope * log_p[run, k]
+            + intercept[k]
+            + sum(x[run, j] * weights[j, k] for j in range(x.shape[1]))
+            for k in open_
+        }
+        norm = math.log(sum(math.exp(score) for score in scores.values()))
+        total -= sum(shares[run, k] * (scores[k] - norm) for k in open_)
+    total += strength[0] * (slope - 1) ** 2 + strength[1] * sum(b * b for b in intercept)
+    if math.isfinite(strength[2]):
+        total += strength[2] * sum(w * w for w in weights.ravel())
+    return total

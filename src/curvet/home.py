@@ -161,13 +161,13 @@ def check_home(folder: Path) -> None:
     Raises
     ------
     BundleError
-        A bundle itself, a folder that cannot be written to, or a damaged history.
+        A bundle itself, a folder that cannot be written to, a damaged history, or a champion that
+        is gone.
     """
     if (folder / MANIFEST).exists():
         raise BundleError(
             f"{folder}: a bundle, not a home of bundles; name another folder for the versions"
         )
-    _stack(folder, history(folder))
     place = Path(os.path.abspath(folder))
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -175,6 +175,7 @@ def check_home(folder: Path) -> None:
         raise _cannot_write(folder, NotADirectoryError(errno.ENOTDIR, f"{place} is no folder"))
     if not os.access(place, os.W_OK | os.X_OK):
         raise _cannot_write(folder, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    champion(folder)
 
 
 def next_version(folder: Path) -> Path:

@@ -12,6 +12,13 @@ from ..terminal import progress
 from .options import EXIT_LIMIT, LANG, PATH, examples
 
 
+def _no_nan(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    """Refuse what is within any range, and is never exceeded."""
+    if value != value:
+        raise click.BadParameter("nan is no number.", ctx, parameter)
+    return value
+
+
 @click.command(
     epilog=examples(
         "curvet retrain --labels labels.db --runs runs/ --out models/team",
@@ -81,13 +88,16 @@ from .options import EXIT_LIMIT, LANG, PATH, examples
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
+    callback=_no_nan,
     default=0.05,
     show_default=True,
     metavar="NATS",
     help="How much the log-loss on the field trial may rise.",
 )
 @click.option("--force", is_flag=True, help="Install the new bundle even if it is no better.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same inputs, same bundle.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Same inputs, same bundle."
+)
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
 @LANG
 @click.pass_context

@@ -114,7 +114,7 @@ def cross_fit(
     names = np.unique(folds)
     jobs = (joblib.delayed(_answer)(sample, folds, fold, strengths) for fold in names)
     p = np.empty_like(sample.log_p)
-    answers = joblib.Parallel(workers, return_as="generator")(jobs)
+    answers = joblib.Parallel(min(workers, len(names)), return_as="generator")(jobs)
     for done, (fold, answer) in enumerate(zip(names, answers, strict=True)):
         p[folds == fold] = answer
         progress(done + 1, len(names))

@@ -154,7 +154,8 @@ def learn(
     )
     n_labelled = len(runs) + n_rare
     counts = (runs.shares > 0).sum(0)
-    rare = {key for key in own if counts[causes.index(key)] < LEAST_OF_CAUSE}
+    rare = {k: int(n) for k, n in zip(causes, counts, strict=True) if k in own}
+    rare = {key: count for key, count in rare.items() if count < LEAST_OF_CAUSE}
     if rare:  # labelled often enough, but not in this archive
         runs, own = runs.without(rare), {key: own[key] for key in own if key not in rare}
         causes = runs.causes
@@ -217,7 +218,8 @@ def learn(
             },
             "left_out": sorted(leave_out),
             "not_learned": {
-                key: _named(votes).get(key, 0) for key in sorted(set(labels.causes) - set(own))
+                key: rare.get(key, _named(votes)[key])
+                for key in sorted(set(labels.causes) - set(own))
             },
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import find_bundle, load_bundle, save_bundle
+from ..bundle import default_path, load_bundle, save_bundle
 from ..compare import COVERAGE, Answers, compare_answers
 from ..errors import BundleError
-from ..home import SHIPPED, champion, install, is_home, next_version, number_of, refuse
+from ..home import SHIPPED, champion, history, install, is_home, next_version, number_of, refuse
 from ..page.comparison import write_comparison
 from ..predictor import Predictor, doubts
 from ..whole import whole
@@ -112,7 +112,7 @@ def publish(
                 install(home, version, reason, instead_of=number_of(place) or SHIPPED)
                 break
             except BundleError:
-                if _in_use(home) == place:
+                if _in_use(home) in (place, version):
                     raise
                 # Somebody was quicker; what is in use now is to be compared with.
                 place = _in_use(home)
@@ -121,7 +121,7 @@ def publish(
 
 
 def _in_use(home: Path) -> Path:
-    return (champion(home) if is_home(home) else None) or find_bundle(None)
+    return (champion(home) if is_home(home) else None) or default_path()
 
 
 @contextmanager
@@ -130,7 +130,9 @@ def _removed_on_error(version: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        rmtree(version, ignore_errors=True)
+        with suppress(BundleError):
+            if version.name not in {event.version for event in history(version.parent)}:
+                rmtree(version, ignore_errors=True)
         raise
 
 

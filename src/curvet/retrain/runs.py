@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..archive import BATCH_POINTS, BATCH_SIZE, Row, find_in
 from ..classifiers import Inputs
-from ..errors import CurvetError, LabelError
+from ..errors import CurvetError, LabelError, ReadError
 from ..labels.consensus import Consensus
 from ..labels.label import curve_hash
 from ..predictor import make_inputs
@@ -112,7 +112,7 @@ def read_team_runs(
     LabelError
         Not one of the labelled runs is there.
     ReadError
-        There is no archive.
+        A path is not there, or holds no log.
     """
     wanted = {run_id: vote for run_id, vote in votes.items() if vote.shares}
     reading = _Reading(wanted, progress)
@@ -219,9 +219,11 @@ class _Reading:
 def _read_by_name(reading: _Reading, paths: Sequence[Path | str]) -> list[Log]:
     """Read what may hold wanted runs by its name; return the logs that hold others, too."""
     wanted = sorted(reading.wanted)
-    others = []
+    others, named = [], set(map(str, paths))
     for unit in find_in(paths):
         if isinstance(unit, Row):
+            if unit.source in named:
+                raise ReadError(unit.source, unit.error.removeprefix(f"{unit.source}: "))
             if unit.run_id in reading.wanted:
                 reading.note(BROKEN, unit.run_id)
             continue
