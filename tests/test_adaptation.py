@@ -119,7 +119,14 @@ def test_loss_and_gradient_equal_those_of_a_slow_twin(
 
     def slow(v: Array) -> float:
         return naive.adaptation_loss(
-            v[0], v[1 : 1 + n], v[1 + n :].reshape(d, n), one.log_p, x, one.shares, strength
+            v[0],
+            v[1 : 1 + n],
+            v[1 + n :].reshape(d, n),
+            one.log_p,
+            x,
+            one.shares,
+            strength,
+            (one.known < 0).tolist(),
         )
 
     rng = np.random.default_rng(3)

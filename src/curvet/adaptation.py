@@ -157,6 +157,10 @@ LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (1.0, 3.0, 10.0, np.inf
 """Strengths that are tried where there are more; weaker ones unlearn what holds for other runs."""
 
 
+NEW_WEIGHTS, NEW_INTERCEPT = 0.3, 0.1
+"""Factors on the strengths of a cause that is new: of that there is nothing to unlearn."""
+
+
 class Axes(NamedTuple):
     """Centre (unit,) and scaled principal axes (unit, axis) of what the nets see of some runs."""
 
@@ -203,7 +207,8 @@ def fit_adaptation(
     target = np.where(ruled_out, 0.0, shares)
     finite = np.where(ruled_out, 0.0, log_p)
     n, d = log_p.shape[1], x.shape[1]
-    firm = 0.0 if not learns else strength.weights
+    firm = (0.0 if not learns else strength.weights) * np.where(known < 0, NEW_WEIGHTS, 1.0)
+    firm_intercept = strength.intercept * np.where(known < 0, NEW_INTERCEPT, 1.0)
 
     def loss(v: Array) -> tuple[float, Array]:
         slope, intercept, weights = v[0], v[1 : 1 + n], v[1 + n :].reshape(d, n)
@@ -212,13 +217,13 @@ def fit_adaptation(
         hit = -(target * np.log(np.maximum(p, 1e-300))).sum()
         held = (
             strength.slope * (slope - 1) ** 2
-            + strength.intercept * (intercept**2).sum()
-            + firm * (weights**2).sum()
+            + (firm_intercept * intercept**2).sum()
+            + (firm * weights**2).sum()
         )
         slopes = np.concatenate(
             [
                 [(away * finite).sum() + 2 * strength.slope * (slope - 1)],
-                away.sum(0) + 2 * strength.intercept * intercept,
+                away.sum(0) + 2 * firm_intercept * intercept,
                 (x.T @ away + 2 * firm * weights).ravel(),
             ]
         )
