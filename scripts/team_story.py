@@ -41,6 +41,7 @@ RUNS = ROOT / "data" / "team" / "runs.zip"
 TRUTH = ROOT / "data" / "team" / "truth.csv"
 PAGE = ROOT / "docs" / "team.md"
 FIGURES = ROOT / "docs" / "team.json"
+SPEED = ROOT / "docs" / "retrain_speed.json"
 
 ANNOTATORS = ("ann", "bob", "eve")
 DISAGREE = 0.1
@@ -54,6 +55,7 @@ OWN = TeamCause(
     "From one step on training loss falls faster while validation loss gets worse.",
     ("Log which shard each batch comes from.", "Seed the sampler anew after a worker restarts."),
 )
+SHOWN = 24  # lines of what a command says
 PROGRESS = re.compile(r"\d+ of \d+ ")
 _START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -258,7 +260,13 @@ def tell(team: Team, asked: Asked, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--page", action="store_true", help="fill the page from docs/team.json alone"
+    )
     arguments = parser.parse_args()
+    if arguments.page:
+        write_page(json.loads(FIGURES.read_text(encoding="utf-8")))
+        return
     team, asked = read_team(), Asked.all()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -275,11 +283,18 @@ def write_page(found: Mapping[str, Any]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     page = filled(page, "curves", _curves(found["curves"]))
     for name in ("check", "refused", "list", "rollback"):
-        page = filled(page, name, ["```text", found["story"][name].strip(), "```"])
+        lines = [line.rstrip() for line in found["story"][name].strip().splitlines()]
+        page = filled(page, name, ["```text", *_cut(lines), "```"])
     last = found["story"]["versions"][str(SIZES[-1])]
     page = filled(page, "retrained", ["```text", last["said"].strip(), "```"])
     page = filled(page, "causes", _causes(last["compared"]))
+    page = filled(page, "speed", _speed(json.loads(SPEED.read_text(encoding="utf-8"))))
     PAGE.write_text(page, encoding="utf-8")
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """Leave out what a long table repeats."""
+    return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"... {len(lines) - SHOWN} lines"]
 
 
 _COLUMNS = {
@@ -299,6 +314,18 @@ def _curves(curves: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[str
     for name, figures in curves.items():
         cells = (f"{figures[c]['mean']:.3f} ± {figures[c]['sd']:.3f}" for c in _COLUMNS)
         lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _speed(measured: Sequence[Mapping[str, Any]]) -> list[str]:
+    steps = list(measured[0]["steps_seconds"])
+    lines = [f"| labelled runs | whole command | {' | '.join(steps)} |"]
+    lines.append("| ---: |" + " ---: |" * (1 + len(steps)))
+    for each in measured:
+        cells = (f"{each['steps_seconds'][step]:.1f} s" for step in steps)
+        lines.append(
+            f"| {each['runs']:,} | {each['command_seconds']:.0f} s | {' | '.join(cells)} |"
+        )
     return lines
 
 
