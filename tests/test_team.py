@@ -101,3 +101,17 @@ def test_the_team_s_cause_has_its_words_in_every_answer(
     for text in (story.OWN.title, story.OWN.sign, *story.OWN.remedies):
         assert text in shown.stdout
     assert load_bundle(bundle).manifest["team"]["labels"]["runs"] == 150
+
+
+def test_versions_are_compared_by_what_they_said_before_they_learned(
+    told: tuple[dict[str, Any], Path],
+) -> None:
+    _, folder = told
+    home = folder / "models" / "team"
+    on = ("--labels", folder / "labels150.db", "--runs", story.RUNS)
+    told_of = story.call("bundles", "compare", home, "shipped", "0003", *on, "--format", "json")
+    found = json.loads(told_of[: told_of.rindex("}") + 1])
+    record = json.loads((home / "0003" / "comparison.json").read_text())
+    for figure in ("log_loss", "top1", "answered"):
+        now, then = (each["held_out"]["new"]["figures"][figure] for each in (found, record))
+        assert now["value"] == pytest.approx(then["value"], abs=1e-5)

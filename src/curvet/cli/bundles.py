@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..terminal import sink
+from ..terminal import progress, sink
 from .options import LANG, OUT, PATH, Group, examples
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def rollback(home: Path, reason: str) -> None:
 @bundles.command(
     epilog=examples(
         "curvet bundles compare models/team 0001 0002 --field data/real",
+        "curvet bundles compare models/team shipped 0002 --labels labels.db --runs runs/",
         "curvet bundles compare models/team shipped 0002 --field data/real --format json",
         "curvet bundles compare models default own --field data/real --page comparison.html",
     )
@@ -120,6 +121,9 @@ def rollback(home: Path, reason: str) -> None:
 @click.argument("old")
 @click.argument("new")
 @click.option("--field", type=PATH, metavar="DIR", help="Real labelled runs to compare on.")
+@click.option("--labels", metavar="LABELS", help="Labels of your own runs, to compare on these.")
+@click.option("--runs", "paths", multiple=True, metavar="PATH", help="The archive of those runs.")
+@click.option("--causes", type=PATH, metavar="FILE", help="Causes of your own; see curvet retrain.")
 @click.option("--format", "layout", type=click.Choice(["table", "json"]), default="table")
 @click.option("--page", type=PATH, metavar="FILE", help="Write a page of it, too: .html.")
 @OUT
@@ -129,13 +133,17 @@ def compare(
     old: str,
     new: str,
     field: Path | None,
+    labels: str | None,
+    paths: Sequence[str],
+    causes: Path | None,
     layout: str,
     page: Path | None,
     out: Path | None,
 ) -> None:
     """Compare OLD and NEW on runs whose cause is known, with 95 % intervals.
 
-    Both are names of bundles in FOLDER (versions, if it is a home), or shipped.
+    Both are names of bundles in FOLDER (versions, if it is a home), or shipped. Of labelled runs
+    that a version has learned from, what it said before it did is compared.
     """
     import json
 
@@ -144,11 +152,24 @@ def compare(
     from ..predictor import Predictor
     from ..report.comparison_as_text import comparison_to_text
 
-    if field is None:
-        raise click.UsageError("nothing to compare on; name --field")
-    first, second = (Predictor.load(_folder(folder, name)) for name in (old, new))
-    found = compare_on_trial(first, second, field)
-    record = {"old": old, "new": new, "field": found}
+    if field is None and labels is None:
+        raise click.UsageError("nothing to compare on; name --field, or --labels and --runs")
+    if (labels is None) != (not paths):
+        raise click.UsageError("--labels and --runs belong together")
+    places = _folder(folder, old), _folder(folder, new)
+    record: dict[str, Any] = {"old": old, "new": new}
+    if labels is not None:
+        from ..labels.files import read_causes, read_labels
+        from ..retrain.publish import compare_on_runs
+
+        given = read_labels(labels, causes=read_causes(causes) if causes else None)
+        with progress("labelled runs") as show:
+            record["held_out"] = compare_on_runs(
+                places, given, paths, progress=lambda step, done, total: show(done, total)
+            )
+    if field is not None:
+        first, second = (Predictor.load(place) for place in places)
+        record["field"] = compare_on_trial(first, second, field)
     with sink(out) as stream:
         stream.write(
             json.dumps(record, indent=2, allow_nan=False) + "\n"
@@ -188,15 +209,16 @@ def _record(version: Version, at: Mapping[str, str]) -> dict[str, Any]:
     """Say what is known of a version; None where its manifest or comparison does not tell."""
     manifest = _json(version.folder / "manifest.json")
     comparison = _json(version.folder / "comparison.json")
-    labels, libraries = _mapping(manifest.get("labels")), _mapping(manifest.get("libraries"))
+    team, libraries = _mapping(manifest.get("team")), _mapping(manifest.get("libraries"))
+    labels = _mapping(team.get("labels"))
     record = _empty() | {
         "version": version.name,
         "standing": version.standing,
         "made": _made(version, at),
         "labels": labels.get("runs"),
         "labels_hash": labels.get("sha256"),
-        "code": manifest.get("code") or libraries.get("curvet"),
-        "seed": manifest.get("seed"),
+        "code": team.get("code") or libraries.get("curvet"),
+        "seed": team.get("seed", manifest.get("seed")),
     }
     held_out = _mapping(comparison.get("held_out"))
     for name in ("log_loss", "top1"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from ..bundle import default_path, load_bundle, save_bundle
 from ..compare import COVERAGE, Answers, compare_answers
-from ..errors import BundleError
+from ..errors import BundleError, LabelError
 from ..home import SHIPPED, champion, history, install, is_home, next_version, number_of, refuse
+from ..labels.consensus import consensus
+from ..labels.label import Labels
 from ..page.comparison import write_comparison
 from ..predictor import Predictor, doubts
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
+from .groups import group_runs
 from .job import STEPS, Lesson, Progress
+from .runs import TeamRuns, read_team_runs
 
 Array = NDArray[np.float64]
 
@@ -151,7 +155,7 @@ def _compared(
     progress(STEPS[-1], 0, 2)
     shares = lesson.runs.shares
     held_out = compare_answers(
-        _unseen_answers(place, old, lesson),
+        unseen_answers(place, old, lesson.runs),
         _answers(new, lesson.held_out, unseen_novelty(lesson)),
         shares,
         lesson.causes,
@@ -225,16 +229,69 @@ def _answers(predictor: Predictor, probabilities: Array, novelty: Array) -> Answ
     return Answers(bundle.name, bundle.causes, probabilities, likely, ~(unlike | undecided))
 
 
-def _unseen_answers(place: Path, old: Predictor, lesson: Lesson) -> Answers:
-    """Ask the old bundle; of runs that it has learned from, what it said before it did."""
-    p = old.probabilities(lesson.runs.inputs)
-    novelty = old.bundle.novelty.rank(lesson.runs.inputs.table)
+def unseen_answers(place: Path, predictor: Predictor, runs: TeamRuns) -> Answers:
+    """Ask a bundle; of runs that it has learned from, what it said before it did.
+
+    Parameters
+    ----------
+    place : Path
+        The bundle's folder.
+    predictor : Predictor
+        The bundle itself.
+    runs : TeamRuns
+        Any; those that it has learned from are known by the hashes of their curves.
+    """
+    p = predictor.probabilities(runs.inputs)
+    novelty = predictor.bundle.novelty.rank(runs.inputs.table)
     path = place / HELD_OUT
     if path.is_file():
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
             before, far = kept["probabilities"].astype(np.float64), kept["novelty"]
-        for row, digest in enumerate(lesson.runs.hashes):
+        for row, digest in enumerate(runs.hashes):
             if digest in row_of:
                 p[row], novelty[row] = before[row_of[digest]], far[row_of[digest]]
-    return _answers(old, p, novelty)
+    return _answers(predictor, p, novelty)
+
+
+def compare_on_runs(
+    places: tuple[Path, Path],
+    labels: Labels,
+    paths: Sequence[Path | str],
+    group: str = "auto",
+    progress: Progress = lambda step, done, total: None,
+) -> dict[str, Any]:
+    """Compare two bundles on a team's labelled runs, none of which counts as it was learned.
+
+    Parameters
+    ----------
+    places : two of Path
+        Folders of the old and of the new bundle.
+    labels, paths, group, progress
+        See `job.learn`.
+
+    Returns
+    -------
+    dict
+        See `compare.compare_answers`.
+
+    Raises
+    ------
+    LabelError
+        None of the labelled runs is there, or a label names a cause that neither bundle knows.
+    """
+    old, new = (Predictor(load_bundle(place)) for place in places)
+    causes = tuple(dict.fromkeys([*old.bundle.causes, *new.bundle.causes]))
+    votes = consensus(labels)
+    for vote in votes.values():
+        if unknown := [key for key in vote.shares if key not in causes]:
+            raise LabelError(
+                f"{labels.source}: the cause {unknown[0]!r}, which neither bundle knows; they know "
+                f"{', '.join(causes)}"
+            )
+    runs = read_team_runs(votes, paths, causes, lambda d, n: progress(STEPS[0], d, n))
+    groups, _ = group_runs(runs.run_ids, runs.hashes, group)
+    before, after = (
+        unseen_answers(place, each, runs) for place, each in zip(places, (old, new), strict=True)
+    )
+    return compare_answers(before, after, runs.shares, causes, groups)
