@@ -1,5 +1,5 @@
-# Needs Python 3.11 or newer (with venv) and make, and for the tests Chromium; everything else is
-# installed into .venv.
+# Needs Python 3.11 or newer (with venv) and make, and for the tests Chromium and PostgreSQL;
+# everything else is installed into .venv.
 
 PYTHON ?= python3
 SEED ?= 0

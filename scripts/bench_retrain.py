@@ -101,9 +101,7 @@ def by_step(folder: Path, labels: Path, causes: Path, workers: int) -> dict[str,
         base = load_bundle(default_path())
         given = read_labels(labels, causes=read_causes(causes))
         lesson = job.learn(base, given, [folder / "runs"], workers=workers)
-        publish.publish(
-            lesson, base, folder / "again", field=default_trial(), tolerance=Tolerance()
-        )
+        publish.publish(lesson, folder / "again", field=default_trial(), tolerance=Tolerance())
     finally:
         for place, name, function in kept:
             setattr(place, name, function)

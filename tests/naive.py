@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -454,6 +454,7 @@ def adaptation_loss(
     x: Array,
     shares: Array,
     strength: tuple[float, float, float],
+    is_new: Sequence[bool],
 ) -> float:
     """What `adaptation.fit_adaptation` makes small, run by run and cause by cause."""
     total = 0.0
@@ -467,7 +468,9 @@ def adaptation_loss(
         }
         norm = math.log(sum(math.exp(score) for score in scores.values()))
         total -= sum(shares[run, k] * (scores[k] - norm) for k in open_)
-    total += strength[0] * (slope - 1) ** 2 + strength[1] * sum(b * b for b in intercept)
-    if math.isfinite(strength[2]):
-        total += strength[2] * sum(w * w for w in weights.ravel())
+    total += strength[0] * (slope - 1) ** 2
+    for k, new in enumerate(is_new):
+        total += strength[1] * (0.1 if new else 1.0) * intercept[k] ** 2
+        if math.isfinite(strength[2]):
+            total += strength[2] * (0.3 if new else 1.0) * sum(w * w for w in weights[:, k])
     return total

@@ -76,6 +76,9 @@ HEAVY = {
     "tensorboard",
     "pyarrow",
     "fsspec",
+    "sqlalchemy",
+    "cleanlab",
+    "krippendorff",
 }
 
 
@@ -134,6 +137,7 @@ def test_the_page_shows_the_same_order(root: Path) -> None:
         ("import curvet", HEAVY | {"numpy", "click"}),
         ("import curvet.cli", HEAVY | {"numpy"}),
         ("import curvet.readers, curvet.causes", HEAVY),
+        ("import curvet.labels.files, curvet.labels.check", HEAVY),
         ("from curvet import read, Run, Diagnosis, CurvetError", HEAVY),
         ("from curvet import predict_cause; predict_cause([3, 2, 1, 1, 1, 1])", HEAVY),
         (

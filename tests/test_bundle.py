@@ -160,7 +160,9 @@ def test_a_swapped_file_is_refused(copy: Path) -> None:
 @pytest.mark.parametrize("number", [0, ADAPTED_FORMAT + 1, "1", None])
 def test_another_format_is_refused(number: Any, copy: Path) -> None:
     edit(copy, lambda manifest: manifest.update(format=number))
-    accepted = f"copy: bundle format {number}, but this curvet reads the formats {BUNDLE_FORMAT} and"
+    accepted = (
+        f"copy: bundle format {number}, but this curvet reads the formats {BUNDLE_FORMAT} and"
+    )
     with pytest.raises(BundleError, match=accepted):
         load_bundle(copy)
 

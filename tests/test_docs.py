@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -20,6 +23,8 @@ PAGES = [
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/label.md",
+    "docs/labels.md",
     "docs/report.md",
     "docs/scores.md",
 ]
@@ -27,7 +32,9 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
+LABEL = (Path(__file__).parents[1] / "docs/label.md").read_text(encoding="utf-8")
 REPORT = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
+LABELS = (Path(__file__).parents[1] / "docs/labels.md").read_text(encoding="utf-8")
 
 
 def table(name: str, page: str = README) -> list[str]:
@@ -36,12 +43,19 @@ def table(name: str, page: str = README) -> list[str]:
     return block.strip().splitlines()
 
 
+def every(group: click.Group) -> Iterator[click.Command]:
+    """All commands, also those of groups."""
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from every(command)
+
+
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", README + SCORES + REPORT, re.MULTILINE)
-    commands = [main, *main.commands.values()]
-    commands += [c for group in commands[1:] for c in getattr(group, "commands", {}).values()]
-    epilogs = [command.epilog or "" for command in commands]
+    pages = README + SCORES + REPORT + LABEL + LABELS
+    shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", pages, re.MULTILINE)
+    epilogs = [command.epilog or "" for command in [main, *every(main)]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
     return shown + [re.split(r" {2,}", line)[0] for line in helps if line.startswith("curvet ")]
 
@@ -80,14 +94,21 @@ def test_every_column_is_on_its_page() -> None:
     assert chances.startswith("| `p_<cause>` |")
 
 
+def test_the_page_of_labels_is_filled(root: Path) -> None:
+    command = [sys.executable, root / "scripts/labels_page.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("call", examples())
 def test_examples_parse(call: str) -> None:
     _, *words = shlex.split(call)
-    name, command, rest = main.resolve_command(click.Context(main), words)
-    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        name, command, rest = command.resolve_command(click.Context(command), rest)
-    assert command is not None
-    command.make_context(name, list(rest))  # raises on an unknown option or a missing one
+    group: click.Command = main
+    while isinstance(group, click.Group):
+        name, command, words = group.resolve_command(click.Context(group), words)
+        assert command is not None
+        group = command
+    group.make_context(name, list(words))  # raises on an unknown option or a missing one
 
 
 def test_python_examples_compile() -> None:

@@ -256,11 +256,52 @@ def test_files_that_are_no_store(tmp_path: Path) -> None:
         open_store(tmp_path / "labels.csv")
     with pytest.raises(LabelError, match="a folder; give the name of a file"):
         open_store(tmp_path)
+    with pytest.raises(LabelError, match=r"is no \.json file; give it another ending"):
+        open_store(tmp_path / "labels.json")
     damaged = tmp_path / "damaged.db"
     open_store(damaged).close()
     damaged.write_bytes(damaged.read_bytes()[:100] + b"\xff" * 8000)
     with pytest.raises(LabelError, match=r"damaged\.db: the labels cannot be read or written"):
         open_store(damaged)
+
+
+def test_rows_that_somebody_else_wrote(where: Where) -> None:
+    from sqlalchemy import text
+
+    with closing(open_store(where())) as store:
+        store.add([label("a"), label("b")])
+        for change in ("labelled_at = 'noon'", "run_id = ''", "cause = 'healthy;healthy'"):
+            with store.engine.begin() as connection:
+                connection.execute(text(f"UPDATE curvet_labels SET {change} WHERE id = 2"))
+            with pytest.raises(LabelError, match="holds what curvet did not write"):
+                store.labels()
+
+
+@pytest.mark.parametrize("package", ["sqlalchemy", "krippendorff", "cleanlab"])
+def test_a_package_that_is_not_installed(package: str, tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.modules[{package!r}] = None
+from curvet.errors import LabelError
+from curvet.labels import Labels, open_store
+from curvet.labels.check import check_labels
+from curvet.labels.files import read_labels
+from curvet.page.table import Score
+labels = read_labels("labels.csv")  # needs none of them
+try:
+    open_store("labels.db")
+    chances = {{"healthy": 0.5, "lr_too_high": 0.5}}
+    scores = [Score("a", "", "", "ok", "", None, None, (), "", "", 0, "", chances)]
+    check_labels(labels, scores)
+except LabelError as error:
+    print(error)
+"""
+    write(tmp_path / "labels.csv", "run_id,cause,annotator\na,healthy,ann\na,lr_too_high,bob\n")
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"the package {package}; pip install 'curvet[label]'" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["diagnose", "score", "evaluate", "causes"])
+@pytest.mark.parametrize("command", ["diagnose", "score", "evaluate", "causes", "label"])
 def test_commands_that_speak_have_the_option(command: str) -> None:
     assert "--lang [en|zh]" in run(command, "--help").stdout
 

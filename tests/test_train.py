@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,15 +16,19 @@ import pytest
 
 import curvet.train
 from curvet.bundle import load_bundle
-from curvet.causes import CAUSES
+from curvet.causes import CAUSES, TeamCause
 from curvet.classifiers import Cnn, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
-from curvet.errors import CorpusError
+from curvet.errors import CorpusError, LabelError
 from curvet.evaluate import VIEWS, evaluate
 from curvet.labelled import Labelled, corpus_seed, load_labelled, split
+from curvet.labels import Label, Labels
 from curvet.predictor import Predictor, predict_cause
 from curvet.prior import PRIOR
 from curvet.recipe import Trace
+from curvet.retrain.gate import Tolerance
+from curvet.retrain.job import STEPS, learn, lesson_to_text
+from curvet.retrain.publish import publish
 from curvet.simulate import bases, corpus, jobs
 from curvet.simulate.corpus import (
     CORPUS_FORMAT,
@@ -275,3 +281,55 @@ def test_simulated_runs_can_be_learnt_from(tmp_path: Path, monkeypatch: pytest.M
     assert np.isfinite(labelled.inputs.table).any(1).all()
     assert np.isfinite(labelled.inputs.image).all()
     assert set(labelled.y) <= set(range(len(CAUSES)))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_classifiers_are_trained_anew_on_a_team_s_runs_too(
+    root: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    archive = root / "data" / "team" / "runs.zip"
+    with (root / "data" / "team" / "truth.csv").open(newline="") as file:
+        truth = {row["run_id"]: row["cause"] for row in csv.DictReader(file)}
+    own = TeamCause("repeated_shard", "The loader repeats a shard")
+    rows = tuple(
+        Label(run_id, (cause,), "ann", datetime(2026, 1, 5, tzinfo=UTC))
+        for run_id, cause in list(truth.items())[::3]
+    )
+    labels = Labels(rows, {own.key: own}, "labels")
+    base = load_bundle()
+    told: list[tuple[str, int, int | None]] = []
+    lesson = learn(
+        base,
+        labels,
+        [archive],
+        leave_out=["precision_overflow"],
+        depth="all",
+        corpus=small_corpus,
+        progress=lambda *done: told.append(done),
+    )
+    assert lesson.made["learned"] == "all"
+    assert {step for step, _, _ in told} == set(STEPS[:3])
+    assert "all classifiers are trained anew" in lesson_to_text(lesson)
+    assert lesson.base.classes == lesson.causes
+    assert own.key in lesson.causes
+    assert "precision_overflow" not in lesson.causes
+    # A fifth of the runs is held out of the classifiers, by whole sweeps, and compared on.
+    assert 0.1 < len(lesson.runs) / len(rows) < 0.3
+    assert len(np.unique(lesson.groups)) > 5
+    outcome = publish(lesson, tmp_path / "team", field=None, tolerance=Tolerance(), force=True)
+    bundle = load_bundle(tmp_path / "team")
+    assert outcome.installed
+    p = bundle.probabilities(lesson.runs.inputs)
+    assert p.shape == (len(lesson.runs), len(CAUSES))
+    assert np.allclose(p.sum(1), 1)
+    again = learn(
+        base, labels, [archive], depth="all", corpus=small_corpus, leave_out=["precision_overflow"]
+    )
+    assert np.array_equal(again.held_out, lesson.held_out)
+
+
+def test_all_cannot_be_learned_without_a_corpus(root: Path) -> None:
+    for depth, message in (("all", "make some with `curvet simulate`"), ("more", "accepted: auto")):
+        with pytest.raises(LabelError, match=message):
+            learn(load_bundle(), Labels(()), [root / "data" / "team"], depth=depth)

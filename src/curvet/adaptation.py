@@ -9,7 +9,7 @@ change little, and more than the labels show is never unlearned.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifiers import Classifier, Inputs, Mlp
-from .prior import PSEUDO_RUNS
 
 Array = NDArray[np.float64]
 
@@ -51,7 +50,7 @@ class Adaptation:
     weights : array of shape (axis, cause)
         Added for each unit along an axis.
     prior : array of shape (cause,)
-        How common each cause is in the new answers; sums to 1.
+        How common each cause is in the new answers, sums to 1; empty until `with_prior`.
     """
 
     known: NDArray[np.int64]
@@ -60,7 +59,7 @@ class Adaptation:
     centre: Array
     axes: Array
     weights: Array
-    prior: Array
+    prior: Array = field(default_factory=lambda: np.empty(0))
 
     def apply(
         self, probabilities: Array, classifiers: Sequence[Classifier], inputs: Inputs
@@ -73,6 +72,25 @@ class Adaptation:
         """Adapt what `start` and `activations` gave."""
         at = (seen - self.centre) @ self.axes if len(self.centre) else np.empty((len(seen), 0))
         return _softmax(self.slope * log_p + self.intercept + at @ self.weights, log_p)
+
+    def with_prior(self, old_prior: Array, log_p: Array, seen: Array) -> Adaptation:
+        """Return a copy that knows how common each cause is in its answers.
+
+        Where labels are few the votes say too much of that, and where a cause has none the
+        intercepts too little: so the old prior is changed as the answers for the team's runs are.
+
+        Parameters
+        ----------
+        old_prior : array of shape (old cause,)
+            How common each cause is in the old answers.
+        log_p, seen
+            Of the team's runs; see `of`.
+        """
+        usual = start_prior(old_prior, self.known)
+        new = self.of(log_p, seen).sum(0) + usual
+        old = _softmax(log_p, log_p).sum(0) + usual
+        prior = usual * new / old
+        return replace(self, prior=prior / prior.sum())
 
     def save(self, folder: Path) -> None:
         """Write ``adaptation.npz``."""
@@ -112,6 +130,12 @@ def start(probabilities: Array, known: NDArray[np.int64]) -> Array:
         return np.where(old > 0, np.log(np.maximum(old, _LEAST)), -np.inf)
 
 
+def start_prior(old_prior: Array, known: NDArray[np.int64]) -> Array:
+    """Return how common each cause is in what `start` gives, (cause,)."""
+    usual = np.where(known >= 0, old_prior[np.maximum(known, 0)], _NEW)
+    return np.asarray(usual / usual.sum())
+
+
 def _softmax(scores: Array, log_p: Array) -> Array:
     scores = np.where(np.isfinite(log_p), scores, -np.inf)
     scores = np.exp(scores - scores.max(1, keepdims=True))
@@ -129,8 +153,12 @@ class Strength(NamedTuple):
 RECALIBRATE = tuple(Strength(5.0, intercept, np.inf) for intercept in (0.1, 0.3, 1.0, 3.0))
 """Strengths that are tried where there are few labels: the answers alone are adapted."""
 
-LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (0.3, 1.0, 3.0, 10.0, np.inf))
-"""Strengths that are tried where there are more."""
+LEARN = tuple(Strength(5.0, 0.3, weights) for weights in (1.0, 3.0, 10.0, np.inf))
+"""Strengths that are tried where there are more; weaker ones unlearn what holds for other runs."""
+
+
+NEW_WEIGHTS, NEW_INTERCEPT = 0.3, 0.1
+"""Factors on the strengths of a cause that is new: of that there is nothing to unlearn."""
 
 
 class Axes(NamedTuple):
@@ -148,7 +176,6 @@ def fit_adaptation(
     seen: Array,
     shares: Array,
     known: NDArray[np.int64],
-    old_prior: Array,
     strength: Strength,
     axes: Axes,
 ) -> Adaptation:
@@ -164,8 +191,6 @@ def fit_adaptation(
         Share of the votes for each cause, times how much the run counts.
     known : array of shape (cause,)
         See `Adaptation`.
-    old_prior : array of shape (old cause,)
-        How common each cause is in the old answers.
     strength : Strength
         Of all.
     axes : Axes
@@ -182,7 +207,8 @@ def fit_adaptation(
     target = np.where(ruled_out, 0.0, shares)
     finite = np.where(ruled_out, 0.0, log_p)
     n, d = log_p.shape[1], x.shape[1]
-    firm = 0.0 if not learns else strength.weights
+    firm = (0.0 if not learns else strength.weights) * np.where(known < 0, NEW_WEIGHTS, 1.0)
+    firm_intercept = strength.intercept * np.where(known < 0, NEW_INTERCEPT, 1.0)
 
     def loss(v: Array) -> tuple[float, Array]:
         slope, intercept, weights = v[0], v[1 : 1 + n], v[1 + n :].reshape(d, n)
@@ -191,13 +217,13 @@ def fit_adaptation(
         hit = -(target * np.log(np.maximum(p, 1e-300))).sum()
         held = (
             strength.slope * (slope - 1) ** 2
-            + strength.intercept * (intercept**2).sum()
-            + firm * (weights**2).sum()
+            + (firm_intercept * intercept**2).sum()
+            + (firm * weights**2).sum()
         )
         slopes = np.concatenate(
             [
                 [(away * finite).sum() + 2 * strength.slope * (slope - 1)],
-                away.sum(0) + 2 * strength.intercept * intercept,
+                away.sum(0) + 2 * firm_intercept * intercept,
                 (x.T @ away + 2 * firm * weights).ravel(),
             ]
         )
@@ -208,9 +234,6 @@ def fit_adaptation(
     # Several threads take longer for arrays this small, and add up in another order.
     with threadpool_limits(1):
         best = minimize(loss, first, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
-    usual = np.where(known >= 0, old_prior[np.maximum(known, 0)], _NEW)
-    usual /= usual.sum()
-    votes = shares.sum(0) + PSEUDO_RUNS * usual
     return Adaptation(
         known,
         float(best[0]),
@@ -218,7 +241,6 @@ def fit_adaptation(
         centre,
         directions,
         best[1 + n :].reshape(d, n),
-        votes / votes.sum(),
     )
 
 

@@ -75,7 +75,14 @@ def train(
     if lacking:
         raise CorpusError(f"{corpus}: too few runs to learn {', '.join(lacking)}; simulate more")
     progress(10, 100)
-    classifiers = fit_classifiers(fit, seed, lambda done: progress(10 + round(75 * done), 100))
+    classifiers = fit_classifiers(
+        fit.inputs,
+        fit.y,
+        fit.weight,
+        len(CAUSES),
+        seed,
+        lambda done: progress(10 + round(75 * done), 100),
+    )
     calibration = calibrate(classifiers, held, seed, shift_to_new_kinds(fit, held, seed))
     novelty = fit_novelty(
         drop_channels(fit.inputs, np.random.default_rng((seed, 3))).table,
@@ -110,14 +117,19 @@ def _shown(path: Path) -> str:
 
 
 def fit_classifiers(
-    fit: Labelled, seed: int, progress: Callable[[float], None]
+    inputs: Inputs,
+    y: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    n_causes: int,
+    seed: int,
+    progress: Callable[[float], object],
 ) -> list[Classifier]:
-    """Fit every classifier, the trees beside the nets.
+    """Fit every classifier to runs (run,) of class `y`, the trees beside the nets.
 
     The nets come one after the other, since they share PyTorch's random state; they drop channels
     themselves, anew in each batch.
     """
-    dropped = drop_channels(fit.inputs, np.random.default_rng(seed))
+    dropped = drop_channels(inputs, np.random.default_rng(seed))
     shares = dict.fromkeys(CLASSIFIERS, 0.0)
 
     def fit_one(kind: type[Classifier]) -> Classifier:
@@ -125,8 +137,8 @@ def fit_classifiers(
             shares[kind] = done / total
             progress(sum(shares.values()) / len(shares))
 
-        inputs = dropped if kind is Tabular else fit.inputs
-        return kind().fit(inputs, fit.y, fit.weight, len(CAUSES), seed, advance)
+        seen = dropped if kind is Tabular else inputs
+        return kind().fit(seen, y, weight, n_causes, seed, advance)
 
     with ThreadPoolExecutor(1) as pool:
         trees = pool.submit(fit_one, Tabular)

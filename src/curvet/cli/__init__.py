@@ -12,6 +12,7 @@ import sys
 import click
 
 from .bundles import bundles
+from .label import label
 from .labels import labels
 from .models import causes, evaluate, simulate, train
 from .options import Group, examples
@@ -42,6 +43,7 @@ for command in (
     diagnose,
     score,
     report,
+    label,
     labels,
     retrain,
     bundles,

@@ -24,7 +24,13 @@ CAUSES = click.option(
 )
 
 
-@click.group()
+@click.group(
+    epilog=examples(
+        "curvet labels import labels.csv --into labels.db",
+        "curvet labels check labels.db --scores scores.parquet",
+        "curvet labels export labels.db --out labels.jsonl",
+    ),
+)
 def labels() -> None:
     """Bring labels in and out, and check them.
 
@@ -70,25 +76,29 @@ def import_(
     from ..labels.files import read_labels
 
     bad: list[LabelError] = []
+    notes: list[str] = []  # told when the bar is gone
     store = open_store(into)
     try:
         known = store.causes()
-        found = read_labels(
-            source,
-            annotator=annotator,
-            causes=known | _causes(causes_file),
-            on_bad=bad.append if skip_bad else None,
-            tell=_note,
-        )
-        for error in bad:
-            _note(f"skipped: {error}")
+        with progress("rows read") as show:
+            found = read_labels(
+                source,
+                annotator=annotator,
+                causes=known | _causes(causes_file),
+                on_bad=bad.append if skip_bad else None,
+                tell=notes.append,
+                progress=show,
+            )
+        for note in (*notes, *(f"skipped: {error}" for error in bad)):
+            _note(note)
         if bad and not found.rows:
             complain(f"{source}: none of {len(bad)} rows is a label; nothing was added")
             ctx.exit(EXIT_INPUT)
         for key, cause in found.causes.items():
             if known.get(key) != cause:
                 store.add_cause(cause, annotator or "imported")
-        added = store.add(found.rows)
+        with progress("labels") as show:
+            added = store.add(found.rows, progress=show)
     finally:
         store.close()
     there = len(found.rows) - added
@@ -148,8 +158,11 @@ def export(
     found = read_labels(labels_, tell=_note)
     exchange = next((each for each in EXCHANGES if each.matches(out)), None)
     if exchange is not None:
+        notes: list[str] = []  # told when the bar is gone
         with progress("runs") as show:
-            written = exchange.write(found, out, Options(runs, scores, _note, show))
+            written = exchange.write(found, out, Options(runs, scores, notes.append, show))
+        for note in notes:
+            _note(note)
         click.echo(f"labels: {masked(out)}, {written:,} runs", err=True)
     elif is_url(out):
         raise LabelError(
@@ -222,7 +235,7 @@ def _render(checked: Check, layout: str, *, to_file: bool) -> str:
         return check_report.check_to_json(checked)
     if layout == "csv":
         return check_report.check_to_csv(checked)
-    lines = table_lines(lambda width: check_report.tables(checked, width), to_file=to_file)
+    lines = table_lines(lambda width: check_report.tables(checked), to_file=to_file)
     return "\n".join([check_report.check_to_text(checked), *lines, ""])
 
 

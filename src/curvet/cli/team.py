@@ -66,6 +66,20 @@ def _no_nan(ctx: click.Context, parameter: click.Parameter, value: float) -> flo
     "numbers, each by itself (folder, name, run), or a regular expression that finds the sweep.",
 )
 @click.option(
+    "--learn",
+    "depth",
+    type=click.Choice(["auto", "recalibration", "features", "all"]),
+    default="auto",
+    show_default=True,
+    help="How much is learned; auto: what the number of labelled runs allows.",
+)
+@click.option(
+    "--corpus",
+    type=PATH,
+    metavar="DIR",
+    help="From curvet simulate; with it and 2,000 labels or more all classifiers are trained anew.",
+)
+@click.option(
     "--field",
     type=PATH,
     metavar="DIR",
@@ -95,6 +109,8 @@ def retrain(
     causes: Path | None,
     leave_out: Sequence[str],
     group: str,
+    depth: str,
+    corpus: Path | None,
     field: Path | None,
     tolerance: float,
     force: bool,
@@ -133,13 +149,14 @@ def retrain(
             paths,
             leave_out=leave_out,
             group=group,
+            depth=depth,
+            corpus=corpus,
             seed=seed,
             workers=workers,
             progress=show,
         )
         outcome = publish(
             lesson,
-            base,
             out,
             field=trial,
             tolerance=Tolerance(log_loss=tolerance),

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..report.as_csv import write_header, write_records
 from ..report.as_text import clean
 from ..report.columns import Column
-from .check import KINDS, Check
+from .check import Check
+from .findings import KINDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,22 +79,20 @@ def _clean_line(line: str) -> str:
     return line[: len(line) - len(line.lstrip(" "))] + clean(line)
 
 
-def tables(check: Check, width: int) -> list[Table]:
+def tables(check: Check) -> list[Table]:
     """Make tables for a terminal: pairs of annotators, and findings, worst first.
 
     Parameters
     ----------
     check : Check
         Any.
-    width : int
-        Columns of the terminal.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     def table(*columns: str) -> Table:
-        made = Table(box=box.SIMPLE_HEAD, pad_edge=False, width=min(width, 160))
+        made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for name in columns:
             made.add_column(name, overflow="fold")
         return made

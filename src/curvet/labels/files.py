@@ -16,7 +16,7 @@ from ..whole import whole
 from .exchange import EXCHANGES
 from .formats import JSON_FORMAT, MAX_BYTES, MAX_LINE, PARSERS, causes_of, read_text
 from .label import Labels
-from .rows import COLUMNS, OnBad, Tell, collect, to_record
+from .rows import COLUMNS, OnBad, Progress, Tell, collect, to_record
 from .store import is_url, masked, open_store
 
 _SQLITE = b"SQLite format 3\0"
@@ -26,6 +26,10 @@ def _quiet(note: str) -> None:
     """Tell nobody."""
 
 
+def _unseen(done: int, total: int | None) -> None:
+    """Show nothing."""
+
+
 def read_labels(
     where: str | Path,
     *,
@@ -33,6 +37,7 @@ def read_labels(
     causes: Mapping[str, TeamCause] | None = None,
     on_bad: OnBad | None = None,
     tell: Tell = _quiet,
+    progress: Progress = _unseen,
 ) -> Labels:
     """Read labels, wherever they are.
 
@@ -41,7 +46,7 @@ def read_labels(
     where : str or Path
         A file: .csv, .tsv, .jsonl, .json (our own, or Label Studio's export), .parquet, or an
         SQLite file; the URL of a database; or an address of one of `EXCHANGES`.
-    annotator, causes, on_bad, tell
+    annotator, causes, on_bad, tell, progress
         See `rows.collect`; causes that the source defines itself are known as well.
 
     Returns
@@ -64,7 +69,7 @@ def read_labels(
             now = datetime.now(UTC)
             return collect(
                 exchange.read(text, tell), masked(text), now,
-                annotator=annotator, causes=known, on_bad=on_bad, tell=tell,
+                annotator=annotator, causes=known, on_bad=on_bad, tell=tell, progress=progress,
             )  # fmt: skip
     path = Path(text)
     if is_url(text) or (path.suffix.casefold() not in PARSERS and _is_sqlite(path)):
@@ -77,7 +82,7 @@ def read_labels(
         raise LabelError(f"{path}: cannot be read ({error.strerror or error})") from error
     return collect(
         entries, text, written,
-        annotator=annotator, causes=known | own, on_bad=on_bad, tell=tell,
+        annotator=annotator, causes=known | own, on_bad=on_bad, tell=tell, progress=progress,
     )  # fmt: skip
 
 

@@ -126,8 +126,8 @@ def _json_lines(path: Path, text: str, on_bad: OnBad | None) -> Iterator[Entry]:
                 raise ValueError(f"a {type(record).__name__}")
         except (ValueError, RecursionError) as error:
             bad = LabelError(
-                f"{place}: {line.strip()[:80]!r} is no JSON object ({error!s:.120}); accepted is one "
-                'object a line, as in {"run_id": "7", "cause": "lr_too_high"}'
+                f"{place}: {line.strip()[:80]!r} is no JSON object ({error!s:.120}); accepted is "
+                'one object a line, as in {"run_id": "7", "cause": "lr_too_high"}'
             )
             refuse(bad, on_bad)
             continue

@@ -160,10 +160,12 @@ def check_causes(label: Label, team: Collection[str]) -> None:
             f"{where} is of taxonomy version {label.taxonomy}, this curvet knows {TAXONOMY}; "
             "install the newer curvet that wrote it"
         )
-    known = [*CAUSES, *team, UNSURE]
-    if unknown := [key for key in label.causes if key not in known]:
+    for key in label.causes:
+        if key in CAUSES or key in team or key == UNSURE:
+            continue
+        known = ", ".join([*CAUSES, *team, UNSURE])
         raise LabelError(
-            f"{where} names the unknown cause {unknown[0]!r:.60}; known: {', '.join(known)}. Add "
+            f"{where} names the unknown cause {key!r:.60}; known: {known}. Add "
             "a cause of your own on the page of `curvet label`, or define it in a file for --causes"
         )
 

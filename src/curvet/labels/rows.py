@@ -32,12 +32,14 @@ IMPORTED = "imported"
 """Who says so where nobody is named."""
 
 MAX_ROWS = 1_000_000
+_AT_ONCE = 1000
 
 Entry = tuple[str, Mapping[str, Any]]
 """Where a row stands, for messages, and its cells."""
 
 Tell = Callable[[str], object]
 OnBad = Callable[[LabelError], object]
+Progress = Callable[[int, int | None], object]
 
 
 def to_record(label: Label) -> dict[str, Any]:
@@ -63,6 +65,7 @@ def collect(
     causes: Mapping[str, TeamCause] | None = None,
     on_bad: OnBad | None = None,
     tell: Tell = lambda note: None,
+    progress: Progress = lambda done, total: None,
 ) -> Labels:
     """Make labels of rows.
 
@@ -82,6 +85,8 @@ def collect(
         Receives each row that cannot be a label, and reading goes on; without it, it is raised.
     tell : callable (str) -> object
         Receives what there is to know besides.
+    progress : callable (done, total) -> object
+        Called now and then, with the number of rows.
 
     Raises
     ------
@@ -92,6 +97,8 @@ def collect(
     labels: list[Label] = []
     waiting = 0
     for number, (place, record) in enumerate(entries):
+        if number % _AT_ONCE == 0:
+            progress(number, None)
         if number == MAX_ROWS:
             raise LabelError(f"{source}: more than {MAX_ROWS:,} rows; split it into several files")
         try:

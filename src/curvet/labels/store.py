@@ -20,13 +20,14 @@ from ..causes import CAUSES
 from ..causes.team import TeamCause, by_key
 from ..errors import LabelError
 from .label import UNSURE, Label, Labels, check_causes
-from .rows import to_record
+from .rows import Progress, to_record
 
 STORE_FORMAT = 1
 _SQLITE_MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds to wait for another writer
 _ANSWER = 10  # seconds to wait for a server
 _TRIES = 5  # of several processes that make the tables at once all but one fail
+_TEXTS = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx"})
 _AT_ONCE = 1000  # rows sent to the database
 
 
@@ -116,6 +117,11 @@ def masked(where: str) -> str:
 def _check_file(path: Path, create: bool) -> None:
     if path.is_dir():
         raise LabelError(f"{path}: a folder; give the name of a file for the labels")
+    if not path.exists() and path.suffix.casefold() in _TEXTS:
+        raise LabelError(
+            f"{path}: a database of labels is no {path.suffix} file; give it another ending, as in "
+            "labels.db"
+        )
     if not create and not path.exists():
         raise LabelError(f"{path}: no such file; {_ACCEPTED}")
     try:
@@ -208,8 +214,20 @@ class Store:
                 f"reads {STORE_FORMAT}; install the newer curvet that wrote them"
             )
 
-    def add(self, labels: Iterable[Label]) -> int:
+    def add(
+        self,
+        labels: Iterable[Label],
+        *,
+        progress: Progress = lambda done, total: None,
+    ) -> int:
         """Add labels, all or none; one that is there already is left out.
+
+        Parameters
+        ----------
+        labels : iterable of Label
+            In the order in which they were given.
+        progress : callable (done, total) -> object
+            Called now and then where there are many.
 
         Returns
         -------
@@ -232,6 +250,8 @@ class Store:
             for place in range(0, len(labels), _AT_ONCE):
                 rows = [_record(label) for label in labels[place : place + _AT_ONCE]]
                 added += len(connection.execute(insert, rows).all())
+                if len(labels) > _AT_ONCE:
+                    progress(place + len(rows), len(labels))
         return added
 
     def add_cause(self, cause: TeamCause, annotator: str) -> None:
@@ -275,7 +295,14 @@ class Store:
         table = _tables().labels
         with self._transaction() as connection:
             rows = connection.execute(table.select().order_by(table.c.id)).mappings().all()
-        return Labels(tuple(_label(row) for row in rows), self.causes(), self.source)
+        try:
+            labels = tuple(_label(row) for row in rows)
+        except (LabelError, ValueError, TypeError, AttributeError) as error:
+            raise LabelError(
+                f"{self.source}: holds what curvet did not write ({error!s:.300}); take the labels "
+                "from a copy of it"
+            ) from error
+        return Labels(labels, self.causes(), self.source)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -24,10 +24,9 @@ from typing import Any
 
 from ..causes import CAUSES, know_team_causes, title_of
 from ..errors import ScoreError
-from ..score.state import Known, known_runs
 from ..texts import catalogue, language, say
 from ..whole import whole
-from .curves import Drawing, changed, choose, read_drawings
+from .curves import Drawing, changed, choose, find_known, read_drawings
 from .table import Score, read_scores, read_team_causes
 
 BLOCK = 100
@@ -89,7 +88,7 @@ def write_page(
         raise ScoreError(f"{out}: a folder; give the name of a file")
     scores = read_scores(table)
     know_team_causes(read_team_causes(table))
-    known, notes = _known(table)
+    known, notes = find_known(table)
     drawings = read_drawings(scores, choose(scores, curves), known, progress)
     drawn = sum(bool(drawing.curves) for drawing in drawings.values())
     if drawn < len(drawings):
@@ -102,16 +101,6 @@ def write_page(
     with whole(out) as unfinished:
         unfinished.write_bytes(content)
     return Made(len(scores), drawn, len(content), notes)
-
-
-def _known(table: Path) -> tuple[Mapping[str, Known], tuple[str, ...]]:
-    state = table.with_name(f"{table.name}.state")
-    if not state.is_file():
-        return {}, ()
-    try:
-        return {known.run_id: known for known in known_runs(state)}, ()
-    except ScoreError as error:
-        return {}, (f"{error}; the logs are looked for where the table says",)
 
 
 def render(

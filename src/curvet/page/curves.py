@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..diagnosis import Evidence
-from ..errors import CurvetError, ReadError
+from ..errors import CurvetError, ReadError, ScoreError
 from ..evidence import measure, weigh
 from ..readers import Unit, find
 from ..readers.units import Log
 from ..report.thin import HUGE, thin
 from ..roles import assign
 from ..run import Curve, Run
-from ..score.state import Known
+from ..score.state import Known, known_runs
 from ..score.work import read_place
 from ..texts import say
 from .table import Score
@@ -88,11 +88,34 @@ def changed(score: Score, known: Known | None) -> float | None:
     return next((time for time in sorted(times, reverse=True) if 0 < time < LATEST), None)
 
 
+def find_known(table: Path) -> tuple[Mapping[str, Known], tuple[str, ...]]:
+    """Look up where the logs of a table lie, by the state file beside it.
+
+    Parameters
+    ----------
+    table : Path
+        Of scores.
+
+    Returns
+    -------
+    mapping of run id to Known, tuple of str
+        Empty where there is no such file, or none that can be used: then the latter says so.
+    """
+    state = table.with_name(f"{table.name}.state")
+    if not state.is_file():
+        return {}, ()
+    try:
+        return {known.run_id: known for known in known_runs(state)}, ()
+    except ScoreError as error:
+        return {}, (f"{error}; the logs are looked for where the table says",)
+
+
 def read_drawings(
     scores: Sequence[Score],
     chosen: Sequence[int],
     known: Mapping[str, Known],
     progress: Callable[[int, int | None], object],
+    draw: Callable[[Run, Score], Drawing] | None = None,
 ) -> dict[int, Drawing]:
     """Read the logs of some rows again; what cannot be read is a drawing with a note.
 
@@ -106,7 +129,10 @@ def read_drawings(
         Where their logs lie. A run that is not in it is looked for at the row's source.
     progress : callable (done, total)
         Called after each log.
+    draw : callable (run, its row) -> Drawing, optional
+        What is made of a run; `draw_run`, if it is left out.
     """
+    draw = draw or draw_run
     logs: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place in chosen:
         log = known.get(scores[place].run_id)
@@ -120,7 +146,7 @@ def read_drawings(
             found = _runs(name, where) if where else _runs_at(name, [scores[p] for p in places])
             for run_id, run in found:
                 if run_id in waiting:
-                    drawings[waiting[run_id]] = _draw(run, scores[waiting[run_id]])
+                    drawings[waiting[run_id]] = draw(run, scores[waiting[run_id]])
                     del waiting[run_id]
                 if not waiting:
                     break
@@ -156,7 +182,8 @@ def _is_at(unit: Log, source: str) -> bool:
     return not isinstance(unit, Unit) or source in (str(unit.path), unit.source)
 
 
-def _draw(run: Run, score: Score) -> Drawing:
+def draw_run(run: Run, score: Score) -> Drawing:
+    """Write down the curves of a run and what is measured on them, weighed by its row's verdict."""
     channels = assign(run)
     curves = {
         role: encode(curve, n_bins)

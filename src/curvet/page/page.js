@@ -60,11 +60,6 @@ async function main() {
       facts: facts ?? [], curves: Object.entries(curves ?? {}).map(unthin) };
   }
 
-  function unthin([role, { n, finite, unit, steps, values, bad }]) {
-    let step = 0;
-    return { role, n, finite, bad, values, steps: steps.map((way) => (step += way) * unit) };
-  }
-
   // --- filters, kept in the address --------------------------------------------------------------
 
   const FRESH = { q: "", cause: "", project: "", status: "", least: "", sort: "-time", page: "1" };

@@ -2,6 +2,12 @@
 
 const MARGIN = { left: 58, right: 12, top: 16, bottom: 24 };
 
+/** Read what `curves.encode` has written down. */
+function unthin([role, { n, finite, unit, steps, values, bad }]) {
+  let step = 0;
+  return { role, n, finite, bad, values, steps: steps.map((way) => (step += way) * unit) };
+}
+
 /** Mark a value that is no finite number. */
 const cross = (role, x, y) =>
   draw("text", { class: `bad ${role}`, x, y, "text-anchor": "middle" }, "\u00d7");

@@ -37,6 +37,10 @@ class Score:
         Of the training loss.
     probabilities : mapping of cause to float
         All of them; empty without a verdict.
+    novelty : float or None
+        Share of known runs that are less strange.
+    limits : str
+        What the log cannot show.
     """
 
     run_id: str
@@ -52,6 +56,8 @@ class Score:
     n_points: int
     bundle: str
     probabilities: Mapping[str, float]
+    novelty: float | None = None
+    limits: str = ""
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -79,7 +85,8 @@ def read_scores(path: Path) -> list[Score]:
     try:
         records = list(reader(path))
         _check(path, records)
-        return [_score(record) for record in records]
+        chances = {name: name[2:] for name in records[0] if name.startswith("p_")}
+        return [_score(record, chances) for record in records]
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise ScoreError(
             f"{path}: cannot be read as a table of scores ({type(error).__name__}: "
@@ -116,7 +123,10 @@ def _parquet(path: Path) -> Iterator[Mapping[str, Any]]:
 
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches():
-            yield from batch.to_pylist()
+            names = batch.schema.names
+            columns = [column.to_pylist() for column in batch.columns]
+            for values in zip(*columns, strict=True):  # faster than batch.to_pylist()
+                yield dict(zip(names, values, strict=True))
 
 
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -154,11 +164,11 @@ def _check(path: Path, records: list[Mapping[str, Any]]) -> None:
         )
 
 
-def _score(record: Mapping[str, Any]) -> Score:
+def _score(record: Mapping[str, Any], causes: Mapping[str, str]) -> Score:
     chances = {
-        name[2:]: chance
-        for name, value in record.items()
-        if name.startswith("p_") and (chance := _number(value)) is not None
+        cause: chance
+        for name, cause in causes.items()
+        if (chance := _number(record.get(name))) is not None
     }
     likely = record.get("likely") or []
     return Score(
@@ -175,6 +185,8 @@ def _score(record: Mapping[str, Any]) -> Score:
         n_points=int(_number(record.get("n_points")) or 0),
         bundle=_text(record.get("bundle")),
         probabilities=chances,
+        novelty=_number(record.get("novelty")),
+        limits=_text(record.get("limits")),
     )
 
 
@@ -185,5 +197,5 @@ def _text(value: Any) -> str:
 def _number(value: Any) -> float | None:
     if value is None or value == "":
         return None
-    number = float(value)
+    number = value if type(value) is float else float(value)
     return number if math.isfinite(number) else None

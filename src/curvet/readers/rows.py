@@ -31,6 +31,8 @@ STEP_NAMES = (
     "update",
     "updates",
     "batch",
+    "examples",
+    "samples",
     "epoch",
     "epochs",
 )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adaptation import NO_AXES, Adaptation, Axes, Strength, find_axes, fit_adaptation
+from ..adaptation import NO_AXES, Adaptation, Axes, Strength, find_axes, fit_adaptation, start_prior
+from ..prior import PSEUDO_RUNS
 
 Array = NDArray[np.float64]
+
+ANCHORED = 0.3
+"""Weight of all simulated runs together, beside that of the team's."""
 
 FLOOR = 1e-3
 """Probability below which a miss costs no more: one odd label must not decide everything."""
@@ -32,6 +36,8 @@ class Sample:
         See `Adaptation`.
     old_prior : array of shape (old cause,)
         How common each cause is in the answers that are adapted.
+    anchors : Sample or None
+        Simulated runs that stand for all that is not the team's; they are part of every fit.
     """
 
     log_p: Array
@@ -39,25 +45,29 @@ class Sample:
     shares: Array
     known: NDArray[np.int64]
     old_prior: Array
+    anchors: Sample | None = None
 
     def part(self, rows: NDArray[np.bool_]) -> Sample:
         """Return some of the runs."""
-        return Sample(
-            self.log_p[rows], self.seen[rows], self.shares[rows], self.known, self.old_prior
-        )
+        return replace(self, log_p=self.log_p[rows], seen=self.seen[rows], shares=self.shares[rows])
 
     def fit(self, strength: Strength, axes: Axes | None = None) -> Adaptation:
         """Fit to all runs; `axes` if they have been found already."""
-        learns = np.isfinite(strength.weights)
-        return fit_adaptation(
-            self.log_p,
-            self.seen,
-            self.shares,
-            self.known,
-            self.old_prior,
-            strength,
-            axes or (find_axes(self.seen) if learns else NO_AXES),
-        )
+        if axes is None:
+            axes = find_axes(self.seen) if np.isfinite(strength.weights) else NO_AXES
+        log_p, seen, shares = self.log_p, self.seen, self.shares
+        if self.anchors is not None:
+            log_p = np.concatenate([log_p, self.anchors.log_p])
+            seen = np.concatenate([seen, self.anchors.seen])
+            shares = np.concatenate([shares, self._weighted(self.anchors.shares)])
+        return fit_adaptation(log_p, seen, shares, self.known, strength, axes)
+
+    def _weighted(self, shares: Array) -> Array:
+        """Weigh simulated runs so that each cause is among them as common as in the team's."""
+        usual = start_prior(self.old_prior, self.known)
+        votes = self.shares.sum(0) + PSEUDO_RUNS * usual
+        weighted = shares * (votes / votes.sum() / usual)
+        return np.asarray(weighted * (ANCHORED * self.shares.sum() / weighted.sum()))
 
 
 def soft_log_loss(p: Array, shares: Array) -> Array:

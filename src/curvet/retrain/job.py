@@ -24,22 +24,30 @@ from ..labels.label import UNSURE, Labels
 from ..novelty import Novelty
 from ..report.as_text import clean
 from ..texts import say
+from .anchors import read_anchors
 from .fit import Sample, choose_strength, cross_fit
 from .groups import folds_of, group_runs
+from .refit import refit
 from .runs import USED, TeamRuns, read_team_runs, told_of
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, int, int | None], object]
+Progress = Callable[[str, int, int | None], None]
 
 LEAST = 20
 """Labelled runs below which nothing is learned."""
 
-FEW = 50
+FEW = 30
 """Labelled runs below which the answers alone are recalibrated."""
+
+MANY = 2000
+"""Labelled runs from which all classifiers are trained anew, if there is a corpus."""
+
+DEPTHS = ("recalibration", "features", "all")
+"""How much is learned: the answers alone, what the nets see in the curves, too, or all anew."""
 
 N_SHOWN = 5  # ids of runs that could not be used
 
-LEAST_OF_CAUSE = 5
+LEAST_OF_CAUSE = 2
 """Runs with votes for a cause of the team below which it is not learned."""
 
 MOST_OF_ONE = 0.95
@@ -47,7 +55,7 @@ MOST_OF_ONE = 0.95
 
 N_FOLDS = 5
 
-STEPS = ("labelled runs", "held-out fits", "comparisons")
+STEPS = ("labelled runs", "hundredths of the training", "held-out fits", "comparisons")
 """What `Progress` is told of."""
 
 
@@ -57,8 +65,10 @@ class Lesson:
 
     Parameters
     ----------
+    base : Bundle
+        What was adapted: one that ships, or one whose classifiers have been trained anew.
     runs : TeamRuns
-        What it was learned from.
+        What it was adapted to.
     groups : array of shape (run,), int64
         Runs of one group were on one side of every split.
     causes : tuple of str
@@ -77,6 +87,7 @@ class Lesson:
         How it was learned, for the manifest.
     """
 
+    base: Bundle
     runs: TeamRuns
     groups: NDArray[np.int64]
     causes: tuple[str, ...]
@@ -95,6 +106,8 @@ def learn(
     *,
     leave_out: Sequence[str] = (),
     group: str = "auto",
+    depth: str = "auto",
+    corpus: Path | None = None,
     seed: int = 0,
     workers: int = 1,
     progress: Progress = lambda step, done, total: None,
@@ -113,6 +126,10 @@ def learn(
         Causes that the team does not use.
     group : str
         See `groups.group_runs`.
+    depth : str
+        One of `DEPTHS`, or "auto": as the number of labelled runs allows.
+    corpus : Path, optional
+        Simulated runs, without which not all can be trained anew.
     seed : int
         Deals groups to folds.
     workers : int
@@ -125,13 +142,17 @@ def learn(
     LabelError
         Too few labels, or labels that teach nothing.
     """
+    _depth(depth, 0, corpus)  # told before the work
     votes = consensus(labels)
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
-    _expect_enough([vote.shares for vote in learned.values() if vote.shares], labels)
+    n_rare = sum(bool(vote.shares) and not learned[key].shares for key, vote in votes.items())
+    usable = [vote.shares for vote in learned.values() if vote.shares]
+    _expect_enough(usable, labels, len(usable) + n_rare)
     runs = read_team_runs(
-        learned, paths, causes, lambda done, total: progress("labelled runs", done, total)
+        learned, paths, causes, lambda done, total: progress(STEPS[0], done, total)
     )
+    n_labelled = len(runs) + n_rare
     counts = (runs.shares > 0).sum(0)
     rare = {k: int(n) for k, n in zip(causes, counts, strict=True) if k in own}
     rare = {key: count for key, count in rare.items() if count < LEAST_OF_CAUSE}
@@ -141,6 +162,7 @@ def learn(
     _expect_enough(
         [dict(zip(causes, row, strict=True)) for row in runs.shares.tolist()],
         labels,
+        n_labelled,
         told_of(runs.notes),
     )
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
@@ -150,33 +172,44 @@ def learn(
             f"all {len(runs)} labelled runs are of one group by the rule {rule!r}, so that none "
             "can be held out; label runs of other sweeps, or choose another --group"
         )
+    depth = _depth(depth, n_labelled, corpus)
+    if depth == "all" and corpus is not None:
+        taught = runs.part(np.flatnonzero(folds != 0))
+        base = refit(
+            base, corpus, taught, seed, workers, lambda done, total: progress(STEPS[1], done, total)
+        )
+        # What the classifiers have seen cannot tell how sure they may be of what they have not.
+        rows = np.flatnonzero(folds == 0)
+        runs, groups = runs.part(rows), groups[rows]
+        folds = folds_of(groups, N_FOLDS, seed)
     known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
     old = base.probabilities(runs.inputs)
     seen = activations(base.classifiers, runs.inputs)
-    sample = Sample(start(old, known), seen, runs.shares, known, base.prior)
-    tried = RECALIBRATE if len(runs) < FEW else LEARN
+    sample = Sample(start(old, known), seen, runs.shares, known, base.prior, _anchors(base, causes))
+    tried = LEARN if depth == "features" else RECALIBRATE
     held_out = cross_fit(
-        sample, folds, tried, workers, lambda done, total: progress("held-out fits", done, total)
+        sample, folds, tried, workers, lambda done, total: progress(STEPS[2], done, total)
     )
     strength = choose_strength(sample, folds, tried)
     return Lesson(
+        base,
         runs,
         groups,
         causes,
         own,
         replace(base.calibration, thresholds=_thresholds(held_out, runs.shares)),
-        sample.fit(strength),
+        sample.fit(strength).with_prior(base.prior, sample.log_p, sample.seen),
         base.novelty.knowing(runs.inputs.table),
         held_out,
         {
             "base": base.name,
             "seed": seed,
             "code": code_digest(),
-            "learned": "recalibration" if len(runs) < FEW else "recalibration and features",
+            "learned": depth,
             "strength": {k: v if np.isfinite(v) else None for k, v in strength._asdict().items()},
             "labels": {
                 "sha256": labels_digest(labels),
-                "runs": len(runs),
+                "runs": n_labelled,
                 "annotators": len({who for vote in learned.values() for who in vote.annotators}),
                 "causes": _counts(runs),
                 "groups": int(groups.max()) + 1,
@@ -194,8 +227,8 @@ def learn(
 
 def lesson_to_text(lesson: Lesson) -> str:
     """Say what was learned from how much, and what could not be used."""
-    few = len(lesson.runs) < FEW
-    lines = [say("gate.recalibration" if few else "gate.features", runs=len(lesson.runs), few=FEW)]
+    count = lesson.made["labels"]["runs"]
+    lines = [say(f"gate.{lesson.made['learned']}", runs=count, few=FEW)]
     for reason, ids in lesson.runs.notes.items():
         shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
         lines.append(f"{len(ids)} {reason}: {clean(shown)}")
@@ -248,11 +281,17 @@ def _without_unlearned(
     return kept
 
 
-def _expect_enough(shares: Sequence[Mapping[str, float]], labels: Labels, lost: str = "") -> None:
-    """Refuse too few runs, or those of one cause; `lost` says what became of the others."""
-    if len(shares) < LEAST:
+def _expect_enough(
+    shares: Sequence[Mapping[str, float]], labels: Labels, n_labelled: int, lost: str = ""
+) -> None:
+    """Refuse too few runs, or those of one cause.
+
+    Of the labelled ones some may have votes only for causes that are too rare to learn; `lost` says
+    what became of the others.
+    """
+    if n_labelled < LEAST:
         raise LabelError(
-            f"{labels.source}: {len(shares)} labelled runs can be used, at least {LEAST} are needed"
+            f"{labels.source}: {n_labelled} labelled runs can be used, at least {LEAST} are needed"
             f"{f' (of the others: {lost})' if lost else ''}; label more with `curvet label`"
         )
     total: Counter[str] = Counter()
@@ -264,6 +303,32 @@ def _expect_enough(shares: Sequence[Mapping[str, float]], labels: Labels, lost: 
             f"{labels.source}: {100 * votes / len(shares):.0f} % of the votes are for {most!r}, "
             "which cannot teach what tells it from other causes; label runs of other causes, too"
         )
+
+
+def _depth(asked: str, n_labelled: int, corpus: Path | None) -> str:
+    """Decide how much is learned."""
+    if asked == "auto":
+        many = n_labelled >= MANY and corpus is not None
+        return "all" if many else "features" if n_labelled >= FEW else "recalibration"
+    if asked not in DEPTHS:
+        raise LabelError(f"--learn {asked}: unknown; accepted: auto, {', '.join(DEPTHS)}")
+    if asked == "all" and corpus is None:
+        raise LabelError(
+            "--learn all: the classifiers are trained on simulated runs as well as on yours; make "
+            "some with `curvet simulate` and name them with --corpus"
+        )
+    return asked
+
+
+def _anchors(base: Bundle, causes: Sequence[str]) -> Sample:
+    """Prepare the simulated runs that are learned from beside the team's."""
+    inputs, keys = read_anchors()
+    rows = np.isin(keys, causes)
+    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
+    shares = np.eye(len(causes))[[list(causes).index(key) for key in keys[rows]]]
+    old = base.probabilities(inputs[rows])
+    seen = activations(base.classifiers, inputs[rows])
+    return Sample(start(old, known), seen, shares, known, base.prior)
 
 
 def _thresholds(held_out: Array, shares: Array) -> tuple[float, ...]:

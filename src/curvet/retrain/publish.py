@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bundle import Bundle, default_path, load_bundle, save_bundle
+from ..bundle import default_path, load_bundle, save_bundle
 from ..compare import COVERAGE, Answers, compare_answers
 from ..errors import BundleError
 from ..home import SHIPPED, champion, history, install, is_home, next_version, number_of, refuse
@@ -22,7 +22,7 @@ from ..page.comparison import write_comparison
 from ..predictor import Predictor, doubts
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
-from .job import Lesson, Progress
+from .job import STEPS, Lesson, Progress
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,6 @@ class Outcome:
 
 def publish(
     lesson: Lesson,
-    base: Bundle,
     home: Path,
     *,
     field: Path | None,
@@ -64,8 +63,6 @@ def publish(
     ----------
     lesson : Lesson
         What was learned.
-    base : Bundle
-        What it was learned on top of.
     home : Path
         Made if it is not there. What is in use there, else the bundle that ships, is the old one.
     field : Path or None
@@ -84,27 +81,27 @@ def publish(
     """
     place = _in_use(home)
     old = Predictor(load_bundle(place))
-    version = next_version(home)
+    version, made = next_version(home), lesson.base.manifest
     with _removed_on_error(version):
-        _save_held_out(version, lesson, base)
+        _save_held_out(version, lesson)
         save_bundle(
             version,
             lesson.causes,
-            base.classifiers,
+            lesson.base.classifiers,
             lesson.calibration,
             lesson.novelty,
             {
-                **{key: base.manifest[key] for key in ("corpus", "seed") if key in base.manifest},
+                **{key: made[key] for key in ("corpus", "seed") if key in made},
                 "team": {**lesson.made, "before": old.bundle.name},
             },
             lesson.team_causes,
             lesson.adaptation,
-            base.classes,
+            lesson.base.classes,
         )
         new = Predictor(load_bundle(version))
         while True:
             comparison = _compared(
-                place, old, version, new, lesson, base, field, tolerance, force, progress
+                place, old, version, new, lesson, field, tolerance, force, progress
             )
             reason = comparison["gate"]["reasons"][0]
             installed = bool(comparison["gate"]["passed"] or force)
@@ -145,25 +142,24 @@ def _compared(
     version: Path,
     new: Predictor,
     lesson: Lesson,
-    base: Bundle,
     field: Path | None,
     tolerance: Tolerance,
     force: bool,
     progress: Progress,
 ) -> dict[str, Any]:
     """Compare with what is in use, judge, and write that beside the new bundle."""
-    progress("comparisons", 0, 2)
+    progress(STEPS[-1], 0, 2)
     shares = lesson.runs.shares
     held_out = compare_answers(
         _unseen_answers(place, old, lesson),
-        _answers(new, lesson.held_out, unseen_novelty(base, lesson)),
+        _answers(new, lesson.held_out, unseen_novelty(lesson)),
         shares,
         lesson.causes,
         lesson.groups,
     )
-    progress("comparisons", 1, 2)
+    progress(STEPS[-1], 1, 2)
     trial = None if field is None else on_trial(old, new, field)
-    progress("comparisons", 2, 2)
+    progress(STEPS[-1], 2, 2)
     luck = chance_of_luck(lesson.held_out, shares, int(lesson.made["seed"]))
     gate = judge(held_out, trial, luck, tolerance)
     gate["forced"] = force and not gate["passed"]
@@ -201,23 +197,23 @@ def outcome_to_text(outcome: Outcome, home: Path) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def unseen_novelty(base: Bundle, lesson: Lesson) -> Array:
+def unseen_novelty(lesson: Lesson) -> Array:
     """Tell how novel each run is to who knows the runs of the other groups, (run,)."""
     table = lesson.runs.inputs.table
     rank = np.empty(len(table))
     for group in np.unique(lesson.groups):
         held = lesson.groups == group
-        rank[held] = base.novelty.knowing(table[~held]).rank(table[held])
+        rank[held] = lesson.base.novelty.knowing(table[~held]).rank(table[held])
     return rank
 
 
-def _save_held_out(version: Path, lesson: Lesson, base: Bundle) -> None:
+def _save_held_out(version: Path, lesson: Lesson) -> None:
     """Keep what was said of each run before it was learned from, for comparisons to come."""
     np.savez_compressed(
         version / HELD_OUT,
         hashes=np.array(lesson.runs.hashes),
         probabilities=lesson.held_out.astype(np.float32),
-        novelty=unseen_novelty(base, lesson),
+        novelty=unseen_novelty(lesson),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,16 @@ class TeamRuns:
 
     def __len__(self) -> int:
         return len(self.run_ids)
+
+    def part(self, rows: NDArray[np.int64]) -> TeamRuns:
+        """Return some of the runs."""
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            shares=self.shares[rows],
+            run_ids=tuple(self.run_ids[row] for row in rows),
+            hashes=tuple(self.hashes[row] for row in rows),
+        )
 
     def without(self, causes: Collection[str]) -> TeamRuns:
         """Return those with votes for other causes, and these votes alone."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..label import Labels
-from ..rows import Entry, Tell
+from ..rows import Entry, Progress, Tell
 
 
 def _nobody(note: str) -> None:
@@ -37,7 +37,7 @@ class Options:
     runs: str | None = None
     scores: Path | None = None
     tell: Tell = _nobody
-    progress: Callable[[int, int | None], object] = _unseen
+    progress: Progress = _unseen
 
 
 @dataclass(frozen=True, slots=True)

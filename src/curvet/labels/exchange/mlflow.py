@@ -28,6 +28,7 @@ from ...readers.mlflow_server import (
 from ...readers.units import printable
 from ..label import Label, Labels
 from ..rows import IMPORTED, Entry, Tell, to_record
+from ..store import masked
 from .base import Exchange, Options, by_run, some
 
 _SCHEME = "mlflow:"
@@ -46,7 +47,7 @@ def _read(address: str, tell: Tell) -> Iterator[Entry]:
             found += 1
             yield entry
     if not found:
-        tell(f"{address}: no run has a tag {_PREFIX}cause")
+        tell(f"{masked(address)}: no run has a tag {_PREFIX}cause")
 
 
 def _runs(address: str) -> Iterator[Any]:
@@ -156,7 +157,7 @@ def slug(annotator: str) -> str:
     Examples
     --------
     >>> slug("ann"), slug("ann@example.org")
-    ('ann', 'ann-example-org-5f5b6a1e')
+    ('ann', 'ann-example-org-438c4c7a')
     """
     plain = re.sub(r"[^A-Za-z0-9_]+", "-", annotator)[:100]
     if plain == annotator:
