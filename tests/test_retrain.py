@@ -663,10 +663,10 @@ def figures(value: float, below: float = 1.0, top1: float = 0.0) -> dict[str, An
 @pytest.mark.parametrize(
     ("held_out", "trial", "luck", "passed", "told"),
     [
-        (figures(-0.1), figures(0.05), 0.0, True, "by -0.100 nats"),
-        (figures(-0.1), figures(0.051), 0.0, False, "beyond the tolerance of +0.05 and -0.02"),
-        (figures(-0.1), figures(0.0, top1=-0.021), 0.0, False, "beyond the tolerance"),
-        (figures(-0.1), figures(-0.5, top1=-0.02), 0.0, True, "by -0.100 nats"),
+        (figures(-0.1), figures(0.1), 0.0, True, "by -0.100 nats"),
+        (figures(-0.1), figures(0.101), 0.0, False, "beyond the tolerance of +0.1 and -0.03"),
+        (figures(-0.1), figures(0.0, top1=-0.031), 0.0, False, "beyond the tolerance"),
+        (figures(-0.1), figures(-0.5, top1=-0.03), 0.0, True, "by -0.100 nats"),
         (figures(-0.1, below=0.89), None, 0.0, False, "which is not surely better"),
         (figures(0.0), None, 0.0, False, "which is not surely better"),
         (figures(-0.1), None, 0.06, False, "shuffled labels would fit"),

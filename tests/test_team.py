@@ -83,6 +83,7 @@ def test_a_rollback_goes_to_the_champion_before(told: tuple[dict[str, Any], Path
     *_, last = history(home)
     assert last.action == "rollback"
     assert last.before == "0003"
+    assert last.version != "0003"
     now = champion(home)
     assert (now.name if now else "shipped") == last.version
 

@@ -89,7 +89,7 @@ def _no_nan(ctx: click.Context, parameter: click.Parameter, value: float) -> flo
     "--tolerance",
     type=click.FloatRange(0),
     callback=_no_nan,
-    default=0.05,
+    default=0.1,
     show_default=True,
     metavar="NATS",
     help="How much the log-loss on the field trial may rise.",

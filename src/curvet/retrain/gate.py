@@ -37,8 +37,8 @@ class Tolerance:
         Fall of the share of runs whose most probable cause is the true one.
     """
 
-    log_loss: float = 0.05
-    top1: float = 0.02
+    log_loss: float = 0.1
+    top1: float = 0.03
 
 
 def chance_of_luck(held_out: Array, shares: Array, seed: int) -> float:
