@@ -21,6 +21,8 @@ import pytest
 from curvet.texts import use_language
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from curvet.predictor import Predictor
 
 # The cores are shared by the test processes: one thread each. Read when torch is loaded.
@@ -60,6 +62,25 @@ def predictor() -> Predictor:
     from curvet.predictor import Predictor
 
     return Predictor.load()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start the Chromium that .ci/run installs."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail(
+            "the pages are tested in Chromium, which is not installed: `apt-get install "
+            "chromium`, as .ci/run does"
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
 
 
 def free_port() -> int:

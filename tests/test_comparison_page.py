@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from curvet.causes import CAUSES
 from curvet.compare import FIGURES
 from curvet.page.comparison import PROVENANCE, render_comparison, write_comparison
 from curvet.texts import catalogue, use_language
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 NASTY = '</title><script>alert(1)</script>"><img src=x onerror=alert(1)> $title {x} \u202e'
 
 
@@ -104,18 +102,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("page") / "comparison.html"
     write_comparison(out, record())
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.fail("the page is tested in Chromium: `apt-get install chromium`, as .ci/run does")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

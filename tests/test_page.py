@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner, Result
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import curvet.score.job as job
 import curvet.score.work as work
@@ -47,7 +47,6 @@ NASTY = [
     "=1+1",
     "\u2028\u2029",
 ]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 
 def write_log(path: Path, seed: int = 0, n: int = 60, text: str = "") -> Path:
@@ -110,21 +109,6 @@ def written(table: Path) -> Path:
         table, out, curves=1000, title="Archive <b>&\u2028</b></title><script>alert(2)</script>"
     )
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.fail(
-            "the page is tested in Chromium, which is not installed: `apt-get install chromium`, "
-            "as .ci/run does"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -166,13 +166,27 @@ def learn(
         told_of(runs.notes),
     )
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
-    folds = folds_of(groups, N_FOLDS, seed)
-    if len(np.unique(folds)) < 2:
-        raise LabelError(
-            f"all {len(runs)} labelled runs are of one group by the rule {rule!r}, so that none "
-            "can be held out; label runs of other sweeps, or choose another --group"
-        )
+    folds = _folds(groups, rule, seed)
     depth = _depth(depth, n_labelled, corpus)
+    made = {
+        "base": base.name,
+        "seed": seed,
+        "code": code_digest(),
+        "learned": depth,
+        "labels": {
+            "sha256": labels_digest(labels),
+            "runs": n_labelled,
+            "annotators": len({who for vote in learned.values() for who in vote.annotators}),
+            "causes": _counts(runs),
+            "groups": int(groups.max()) + 1,
+            "group_rule": rule,
+            "not_used": {r: len(ids) for r, ids in runs.notes.items() if r not in USED},
+        },
+        "left_out": sorted(leave_out),
+        "not_learned": {
+            key: rare.get(key, _named(votes)[key]) for key in sorted(set(labels.causes) - set(own))
+        },
+    }
     if depth == "all" and corpus is not None:
         taught = runs.part(np.flatnonzero(folds != 0))
         base = refit(
@@ -181,7 +195,7 @@ def learn(
         # What the classifiers have seen cannot tell how sure they may be of what they have not.
         rows = np.flatnonzero(folds == 0)
         runs, groups = runs.part(rows), groups[rows]
-        folds = folds_of(groups, N_FOLDS, seed)
+        folds = _folds(groups, rule, seed)
     known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
     old = base.probabilities(runs.inputs)
     seen = activations(base.classifiers, runs.inputs)
@@ -202,27 +216,21 @@ def learn(
         base.novelty.knowing(runs.inputs.table),
         held_out,
         {
-            "base": base.name,
-            "seed": seed,
-            "code": code_digest(),
-            "learned": depth,
+            **made,
             "strength": {k: v if np.isfinite(v) else None for k, v in strength._asdict().items()},
-            "labels": {
-                "sha256": labels_digest(labels),
-                "runs": n_labelled,
-                "annotators": len({who for vote in learned.values() for who in vote.annotators}),
-                "causes": _counts(runs),
-                "groups": int(groups.max()) + 1,
-                "group_rule": rule,
-                "not_used": {r: len(ids) for r, ids in runs.notes.items() if r not in USED},
-            },
-            "left_out": sorted(leave_out),
-            "not_learned": {
-                key: rare.get(key, _named(votes)[key])
-                for key in sorted(set(labels.causes) - set(own))
-            },
         },
     )
+
+
+def _folds(groups: NDArray[np.int64], rule: str, seed: int) -> NDArray[np.int64]:
+    """Deal groups to folds, of which there must be two at least."""
+    folds = folds_of(groups, N_FOLDS, seed)
+    if len(np.unique(folds)) < 2:
+        raise LabelError(
+            f"all {len(groups)} labelled runs are of one group by the rule {rule!r}, so that none "
+            "can be held out; label runs of other sweeps, or choose another --group"
+        )
+    return folds
 
 
 def lesson_to_text(lesson: Lesson) -> str:
