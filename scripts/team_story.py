@@ -273,7 +273,7 @@ def main() -> None:
         told = tell(team, asked, folder)
         scores = read_scores(folder / "scores.parquet")
         curves = learning_curves(team, asked, scores, arguments.workers)
-        text = json.dumps({"curves": curves, "story": told}, indent=1).replace(str(folder), "")
+        text = json.dumps({"curves": curves, "story": told}, indent=1).replace(f"{folder}/", "")
     FIGURES.write_text(text.replace(f"{ROOT}/", "") + "\n", encoding="utf-8")
     write_page(json.loads(FIGURES.read_text(encoding="utf-8")))
 

@@ -27,14 +27,10 @@ PAGES = [
     "docs/labels.md",
     "docs/report.md",
     "docs/scores.md",
+    "docs/team.md",
 ]
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-
-
-SCORES = (Path(__file__).parents[1] / "docs/scores.md").read_text(encoding="utf-8")
-LABEL = (Path(__file__).parents[1] / "docs/label.md").read_text(encoding="utf-8")
-REPORT = (Path(__file__).parents[1] / "docs/report.md").read_text(encoding="utf-8")
-LABELS = (Path(__file__).parents[1] / "docs/labels.md").read_text(encoding="utf-8")
+TEXTS = {name: (Path(__file__).parents[1] / name).read_text(encoding="utf-8") for name in PAGES}
+README, SCORES = TEXTS["README.md"], TEXTS["docs/scores.md"]
 
 
 def table(name: str, page: str = README) -> list[str]:
@@ -53,7 +49,7 @@ def every(group: click.Group) -> Iterator[click.Command]:
 
 def examples() -> list[str]:
     """Calls of curvet in the README and in the help texts."""
-    pages = README + SCORES + REPORT + LABEL + LABELS
+    pages = "".join(TEXTS.values())
     shown = re.findall(r"^\$ (curvet .*?)(?: \|.*)?$", pages, re.MULTILINE)
     epilogs = [command.epilog or "" for command in [main, *every(main)]]
     helps = [line.strip() for epilog in epilogs for line in epilog.splitlines()]
