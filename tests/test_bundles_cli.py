@@ -41,7 +41,7 @@ def home(made: Path, tmp_path: Path) -> Path:
         shutil.copytree(made, version, dirs_exist_ok=True)
         labels = {"runs": 40 + seed, "sha256": f"{seed}" * 64}
         told = {"seed": seed, "code": "c0de", "labels": labels}
-        edit(version, lambda manifest, told=told: manifest.update(told))  # type: ignore[misc]
+        edit(version, lambda manifest, told=told: manifest.update(team=told))  # type: ignore[misc]
         record = {"held_out": compared(180, seed)}
         (version / "comparison.json").write_text(json.dumps(record))
     install(folder, "0001", "better")

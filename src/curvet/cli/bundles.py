@@ -177,7 +177,8 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 def _tell(home: Path, event: Event) -> None:
-    click.echo(f"{home}: {event.version} is in use, before it {event.before}", err=True)
+    before = "as before" if event.version == event.before else f"before it {event.before}"
+    click.echo(f"{home}: {event.version} is in use, {before}", err=True)
 
 
 def _empty() -> dict[str, Any]:
@@ -188,15 +189,17 @@ def _record(version: Version, at: Mapping[str, str]) -> dict[str, Any]:
     """Say what is known of a version; None where its manifest or comparison does not tell."""
     manifest = _json(version.folder / "manifest.json")
     comparison = _json(version.folder / "comparison.json")
-    labels, libraries = _mapping(manifest.get("labels")), _mapping(manifest.get("libraries"))
+    libraries = _mapping(manifest.get("libraries"))
+    made = _mapping(manifest.get("team")) or manifest  # one of `curvet train` has no team
+    labels = _mapping(made.get("labels"))
     record = _empty() | {
         "version": version.name,
         "standing": version.standing,
         "made": _made(version, at),
         "labels": labels.get("runs"),
         "labels_hash": labels.get("sha256"),
-        "code": manifest.get("code") or libraries.get("curvet"),
-        "seed": manifest.get("seed"),
+        "code": made.get("code") or libraries.get("curvet"),
+        "seed": made.get("seed"),
     }
     held_out = _mapping(comparison.get("held_out"))
     for name in ("log_loss", "top1"):
