@@ -99,6 +99,15 @@ def test_use_and_rollback_say_from_what_to_what(home: Path) -> None:
     assert run("use", home, "0001").exit_code == run("use", home, "shipped").exit_code == 0
 
 
+def test_a_version_in_use_that_is_gone_is_told(home: Path) -> None:
+    shutil.rmtree(home / "0001")
+    lines = run("list", home).stdout.splitlines()
+    assert lines[1].split()[:2] == ["0001", "gone"]
+    assert "the version in use, 0001, is gone" in lines[-1]
+    assert run("use", home, "0002").stderr.endswith("0002 is in use, before it 0001\n")
+    assert run("use", home, "0002").stderr.endswith("0002 is in use, as before\n")
+
+
 def test_a_bundle_that_would_not_load_is_not_taken_into_use(home: Path) -> None:
     content = bytearray((home / "0002" / "cnn.safetensors").read_bytes())
     content[-1] ^= 1

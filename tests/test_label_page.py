@@ -831,6 +831,26 @@ def test_two_browsers_label_into_postgresql(
     assert labels.causes["repeated_shard"].title == "Repeated shard"
 
 
+def test_labels_that_are_imported_meanwhile_are_counted(
+    serve: Callable[..., str], show: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = show(serve(order="table"))
+    first = press(page, "a")
+    causes = {"repeated_shard": {"title": "A shard is read twice", "sign": "", "remedies": []}}
+    (tmp_path / "causes.json").write_text(json.dumps(causes))
+    rows = [f"{first},overfitting", f"{shown(page)},repeated_shard", "elsewhere,healthy"]
+    (tmp_path / "sheet.csv").write_text("\n".join(["run_id,cause", *rows]))
+    words = ["labels", "import", str(tmp_path / "sheet.csv"), "--into", str(tmp_path / "labels.db")]
+    done = CliRunner().invoke(main, [*words, "--causes", str(tmp_path / "causes.json")])
+    assert done.exit_code == 0, done.output
+    expect(page.locator("#progress-text")).to_have_text("1 by you, 2 by anyone, of 30 runs")
+    item = page.locator(".cause[data-key=repeated_shard]")
+    expect(item.locator(".called")).to_have_text("A shard is read twice")
+    expect(item.locator(".number")).to_contain_text("\u27131")
+    press(page, "4")
+    assert len(kept(tmp_path / "labels.db").rows) == 5
+
+
 def test_what_others_say_is_shown_afterwards(
     serve: Callable[..., str], show: Callable[..., Page], tmp_path: Path
 ) -> None:

@@ -225,7 +225,9 @@ def test_causes_lists_those_of_the_bundle(saved: Path) -> None:
     assert one.stdout.splitlines()[-1] == "       your team"
     whole = json.loads(run("causes", "--format", "json", CURVET_BUNDLE=str(saved)).stdout)
     assert [cause["key"] for cause in whole["causes"]] == KNOWN
-    assert run("causes", OWN.key).exit_code == 2
+    refused = run("causes", OWN.key)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("known to its bundle, which --bundle names\n")
     assert f"known causes: {', '.join(KNOWN)}" in run("causes", LACKING, "--bundle", saved).stderr
 
 
