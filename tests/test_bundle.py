@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curvet.bundle import ADAPTED_FORMAT, BUNDLE_FORMAT, default_path, load_bundle, save_bundle
+from curvet.bundle import (
+    ADAPTED_FORMAT,
+    BUNDLE_FORMAT,
+    default_path,
+    load_bundle,
+    save_bundle,
+    seal,
+)
 from curvet.calibrate import COVERAGES, Calibration
 from curvet.causes import CAUSES, TeamCause
 from curvet.classifiers import CLASSIFIERS, Cnn, Inputs, Mlp, Tabular
@@ -88,9 +95,10 @@ def copy(saved: Path, tmp_path: Path) -> Path:
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change a manifest."""
+    """Change a manifest, as if it had been made so."""
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest)
+    manifest["seal"] = seal(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -195,7 +203,50 @@ def test_an_unknown_classifier_is_refused(copy: Path) -> None:
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", "{}", '{"format": 2}'])
+def test_a_manifest_edited_by_hand_is_refused(copy: Path) -> None:
+    path = copy / "manifest.json"
+    path.write_text(path.read_text().replace('"temperature": 1.7', '"temperature": 0.7'))
+    with pytest.raises(BundleError, match=r"manifest\.json was edited since the bundle was made"):
+        load_bundle(copy)
+    edit(copy, lambda manifest: None)
+    assert load_bundle(copy).calibration.temperature == 0.7
+    manifest = json.loads(path.read_text())
+    del manifest["seal"]  # as in bundles made before there were seals
+    path.write_text(json.dumps(manifest))
+    load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda manifest: manifest.update(causes=5), "causes"),
+        (lambda manifest: manifest.update(features={"loss": 1}), "features"),
+        (lambda manifest: manifest.update(files=["novelty.npz"]), "files"),
+        (lambda manifest: manifest.update(calibration=[]), "calibration"),
+        (lambda manifest: manifest.update(format=ADAPTED_FORMAT), "files"),
+        (lambda manifest: manifest["causes"].append("other"), "causes"),
+        (lambda manifest: manifest.update(classes=["healthy"]), "calibration, prior"),
+        (lambda manifest: manifest["calibration"].update(prior=[1, 2]), "calibration, prior"),
+        (lambda manifest: manifest["calibration"]["weights"].pop(), "calibration, weights"),
+        (lambda manifest: manifest["calibration"].update(temperature="a"), "temperature"),
+        (lambda manifest: manifest["calibration"].update(thresholds=[]), "thresholds"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_refused(change: Any, part: str, copy: Path) -> None:
+    edit(copy, change)
+    with pytest.raises(BundleError, match=rf"manifest\.json is damaged .*{part}"):
+        load_bundle(copy)
+
+
+def test_others_may_read_a_bundle(saved: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in saved.iterdir()} == {
+        (saved / "manifest.json").stat().st_mode & 0o777
+    }
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[" * 200_000, "{", "[]", "3", "null", "{}", '{"format": 2}']
+)
 def test_a_damaged_manifest(content: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(content)
     with pytest.raises(BundleError, match=r"copy: manifest\.json is damaged"):
@@ -248,9 +299,8 @@ def test_files_that_match_their_hash_but_cannot_be_read(
     name: str, content: bytes, copy: Path
 ) -> None:
     (copy / name).write_bytes(content)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"][name] = hashlib.sha256(content).hexdigest()
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    digest = hashlib.sha256(content).hexdigest()
+    edit(copy, lambda manifest: manifest["files"].update({name: digest}))
     with pytest.raises(BundleError, match=r"files of the classifier .* cannot be read"):
         load_bundle(copy)
 

@@ -41,7 +41,7 @@ def home(made: Path, tmp_path: Path) -> Path:
         shutil.copytree(made, version, dirs_exist_ok=True)
         labels = {"runs": 40 + seed, "sha256": f"{seed}" * 64}
         told = {"seed": seed, "code": "c0de", "labels": labels}
-        edit(version, lambda manifest, told=told: manifest.update(told))  # type: ignore[misc]
+        edit(version, lambda manifest, told=told: manifest.update(team=told))  # type: ignore[misc]
         record = {"held_out": compared(180, seed)}
         (version / "comparison.json").write_text(json.dumps(record))
     install(folder, "0001", "better")
@@ -97,6 +97,15 @@ def test_use_and_rollback_say_from_what_to_what(home: Path) -> None:
     assert nothing.stderr.startswith("error: ")
     assert "there is none before it" in nothing.stderr
     assert run("use", home, "0001").exit_code == run("use", home, "shipped").exit_code == 0
+
+
+def test_a_version_in_use_that_is_gone_is_told(home: Path) -> None:
+    shutil.rmtree(home / "0001")
+    lines = run("list", home).stdout.splitlines()
+    assert lines[1].split()[:2] == ["0001", "gone"]
+    assert "the version in use, 0001, is gone" in lines[-1]
+    assert run("use", home, "0002").stderr.endswith("0002 is in use, before it 0001\n")
+    assert run("use", home, "0002").stderr.endswith("0002 is in use, as before\n")
 
 
 def test_a_bundle_that_would_not_load_is_not_taken_into_use(home: Path) -> None:

@@ -234,5 +234,12 @@ def test_in_chinese(tmp_path: Path, show: Callable[..., Page]) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_what_was_not_learned_is_no_word_of_python() -> None:
+    strength = {"slope": 5.0, "intercept": 0.3, "weights": None}
+    page = render_comparison({"old": "a", "new": "b", "provenance": {"strength": strength}})
+    assert "What the nets see</dt><dd>none</dd>" in page
+    assert "None" not in page
+
+
 def test_every_provenance_has_a_name() -> None:
     assert all(f"comparison_page.{key}" in catalogue("en") for key in PROVENANCE)

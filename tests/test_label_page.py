@@ -38,6 +38,8 @@ from curvet.labels.web.work import ORDERS, Work
 from curvet.page.table import Score, read_scores
 from curvet.readers import read
 
+from .conftest import Postgres
+
 NASTY = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -97,7 +99,7 @@ def serve(table: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Serve the page in a thread, and return its address."""
     with ExitStack() as stack:
 
-        def start(labels: Path | None = None, scores: Path = table, **options: Any) -> str:
+        def start(labels: Path | str | None = None, scores: Path = table, **options: Any) -> str:
             page = prepare(scores, labels or tmp_path / "labels.db", **options)
             return stack.enter_context(page.running())
 
@@ -160,7 +162,7 @@ def press(page: Page, key: str) -> str:
     return before
 
 
-def kept(path: Path) -> Labels:
+def kept(path: Path | str) -> Labels:
     with closing(open_store(path)) as store:
         return store.labels()
 
@@ -772,6 +774,83 @@ def test_two_browsers_label_at_once(
         assert [label.run_id for label in own[1:]] == runs[name][:-1]
 
 
+def test_two_browsers_label_into_postgresql(
+    postgres: Postgres, serve: Callable[..., str], show: Callable[..., Page]
+) -> None:
+    """Each with a server of its own, and the database is away for a moment."""
+    url = postgres.create("label page")
+    pages = [show(serve(url), name, calm=False) for name in ("ada", "bob")]
+    ada, bob = pages
+    for number in range(5):
+        for page in pages:
+            page.keyboard.press("abdef"[number])
+        for page in pages:
+            expect(page.locator("#progress-text")).to_contain_text(f"{number + 1} by you")
+            expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
+    ada.keyboard.press("c")
+    ada.keyboard.type("Repeated shard")
+    ada.keyboard.press("Enter")
+    for page in pages:
+        item = page.locator(".cause[data-key=repeated_shard]")
+        expect(item.locator(".called")).to_have_text("Repeated shard")
+    press(bob, "4")
+    open_run, trouble = shown(ada), [page.locator("#trouble") for page in pages]
+    postgres.stop()
+    try:
+        ada.locator("#note").fill("worth keeping")
+        ada.locator("#run-title").focus()
+        ada.keyboard.press("4")
+        expect(trouble[0]).to_contain_text("Not saved: postgresql://team:***@127.0.0.1")
+        expect(trouble[1]).to_contain_text("the labels cannot be read")  # nobody has pressed a key
+        expect(trouble[1]).not_to_contain_text("SELECT")
+        ada.wait_for_timeout(3500)  # a look at what others do must not hide it
+        expect(trouble[0]).to_contain_text("Not saved")
+    finally:
+        postgres.start()
+    expect(trouble[1]).to_be_empty()
+    ada.wait_for_timeout(3500)
+    expect(trouble[0]).to_contain_text("Not saved")  # which is still so
+    assert shown(ada) == open_run
+    assert press(ada, "Enter") == open_run
+    expect(trouble[0]).to_be_empty()
+    for number in range(4):
+        for page in pages:
+            page.keyboard.press("ghij"[number])
+        for page in pages:
+            expect(page.locator("#progress-text")).to_contain_text(f"{number + 7} by you")
+            expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
+    labels = kept(url)
+    assert len(labels.rows) == len(labels.current()) == 20
+    assert len({(label.annotator, label.run_id) for label in labels.rows}) == 20
+    (noted,) = [label for label in labels.rows if label.note]
+    assert (noted.run_id, noted.causes, noted.note) == (
+        open_run,
+        ("repeated_shard",),
+        "worth keeping",
+    )
+    assert labels.causes["repeated_shard"].title == "Repeated shard"
+
+
+def test_labels_that_are_imported_meanwhile_are_counted(
+    serve: Callable[..., str], show: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = show(serve(order="table"))
+    first = press(page, "a")
+    causes = {"repeated_shard": {"title": "A shard is read twice", "sign": "", "remedies": []}}
+    (tmp_path / "causes.json").write_text(json.dumps(causes))
+    rows = [f"{first},overfitting", f"{shown(page)},repeated_shard", "elsewhere,healthy"]
+    (tmp_path / "sheet.csv").write_text("\n".join(["run_id,cause", *rows]))
+    words = ["labels", "import", str(tmp_path / "sheet.csv"), "--into", str(tmp_path / "labels.db")]
+    done = CliRunner().invoke(main, [*words, "--causes", str(tmp_path / "causes.json")])
+    assert done.exit_code == 0, done.output
+    expect(page.locator("#progress-text")).to_have_text("1 by you, 2 by anyone, of 30 runs")
+    item = page.locator(".cause[data-key=repeated_shard]")
+    expect(item.locator(".called")).to_have_text("A shard is read twice")
+    expect(item.locator(".number")).to_contain_text("\u27131")
+    press(page, "4")
+    assert len(kept(tmp_path / "labels.db").rows) == 5
+
+
 def test_what_others_say_is_shown_afterwards(
     serve: Callable[..., str], show: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -876,6 +955,27 @@ def test_what_cannot_be_saved_stays(
     expect(page.locator("#trouble")).to_be_empty()
     (label,) = kept(tmp_path / "labels.db").rows
     assert (label.causes, label.note) == (("lr_too_high",), "worth keeping")
+
+
+def test_a_run_that_cannot_be_fetched_is_asked_for_again(
+    serve: Callable[..., str], show: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = show(serve(), calm=False)
+    page.route(re.compile(r"/run/\d+"), lambda route: route.abort())
+    seen = set()
+    while not page.locator("#trouble").text_content():
+        seen.add(shown(page))  # those that were fetched before
+        page.keyboard.press("a")
+        expect(page.locator("main")).not_to_have_attribute("aria-busy", "true")
+        page.wait_for_timeout(200)
+    page.wait_for_timeout(3500)
+    expect(page.locator("#trouble")).to_contain_text("curvet label does not answer")
+    last = shown(page)
+    page.unroute(re.compile(r"/run/\d+"))
+    expect(page.locator("#run-title")).not_to_have_text(last)
+    expect(page.locator("#trouble")).to_be_empty()
+    seen.add(press(page, "a"))
+    assert {label.run_id for label in kept(tmp_path / "labels.db").rows} == seen
 
 
 def test_a_run_whose_log_is_gone_can_be_labelled(

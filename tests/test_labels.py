@@ -309,7 +309,10 @@ except LabelError as error:
     [
         ("nonsense://host/labels", "an unknown kind of database; accepted: the path of an SQLite"),
         ("postgresql://me:secret@", "cannot be read|no URL of a database"),
-        ("mysql://me:secret@host/labels", "mysql://me:\\*\\*\\*@host/labels: "),
+        (
+            "mysql://me:secret@host/labels",
+            "mysql://me:\\*\\*\\*@host/labels: a kind of database not",
+        ),
     ],
 )
 def test_addresses_that_are_none(address: str, found: str) -> None:

@@ -416,6 +416,7 @@ def test_labels_of_one_cause_among_those_that_are_there(archive: Path, tmp_path:
         ("l.parquet", b"PAR1" + b"\0" * 99, "no readable parquet file"),
         ("l.csv", b"run_id,cause,taxonomy\na,healthy,99\n", "taxonomy version 99, this curvet k"),
         ("l.csv", b"name,verdict\na,healthy\n", "does not name the columns run_id and cause"),
+        ("l.csv", b"a," * 600_000, "line 1: 1,200,000 letters; accepted is a line that names"),
     ],
 )
 def test_poisoned_label_files(

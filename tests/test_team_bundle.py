@@ -89,7 +89,10 @@ def certain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("curvet.novelty.Novelty.rank", lambda self, table: np.zeros(len(table)))
 
 
-def test_the_words_are_saved_and_known_once_loaded(saved: Path) -> None:
+def test_the_words_are_saved_and_known_once_loaded(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curvet.causes._TEAM", {})  # what other tests have loaded
     assert title_of(OWN.key) == OWN.key
     bundle = load_bundle(saved)
     assert bundle.causes == tuple(KNOWN)
@@ -225,7 +228,9 @@ def test_causes_lists_those_of_the_bundle(saved: Path) -> None:
     assert one.stdout.splitlines()[-1] == "       your team"
     whole = json.loads(run("causes", "--format", "json", CURVET_BUNDLE=str(saved)).stdout)
     assert [cause["key"] for cause in whole["causes"]] == KNOWN
-    assert run("causes", OWN.key).exit_code == 2
+    refused = run("causes", OWN.key)
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("known to its bundle, which --bundle names\n")
     assert f"known causes: {', '.join(KNOWN)}" in run("causes", LACKING, "--bundle", saved).stderr
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .adaptation import FILE as ADAPTATION
 from .adaptation import Adaptation
-from .calibrate import Calibration
+from .calibrate import COVERAGES, Calibration
 from .causes import CAUSES, TeamCause, know_team_causes
 from .classifiers import CLASSIFIERS, Classifier, Inputs, predict_raw
 from .errors import BundleError, LabelError
@@ -37,6 +37,9 @@ ADAPTED_FORMAT = 3
 
 ENVIRONMENT = "CURVET_BUNDLE"
 """Environment variable that names the bundle, or home of bundles, to use where none is named."""
+
+SEAL = "seal"
+"""Key of a manifest under which its `seal` stands."""
 
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "tsfresh")
 
@@ -191,8 +194,18 @@ def save_bundle(
     if own := {key: _plain(team_causes[key]) for key in causes if key in team_causes}:
         manifest["team_causes"] = own
         _team_causes(folder, manifest)
+    manifest[SEAL] = seal(manifest)
     with whole(folder / "manifest.json") as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """Return a hash of all that a manifest says but for the seal itself.
+
+    It tells an edit by hand, not one by somebody who means harm.
+    """
+    told = {key: value for key, value in manifest.items() if key != SEAL}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(cause: TeamCause) -> dict[str, Any]:
@@ -250,6 +263,8 @@ def load_bundle(folder: Path | None = None) -> Bundle:
         )
         novelty = Novelty.load(folder)
         adaptation = Adaptation.load(folder) if ADAPTATION in manifest["files"] else None
+        prior = adaptation.prior if adaptation else np.array(calibration.prior)
+        _expect_counts(folder, manifest, prior)
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise BundleError(
             f"{folder}: manifest.json or novelty.npz is damaged ({error!r})"
@@ -298,7 +313,7 @@ def _team_causes(folder: Path, manifest: Mapping[str, Any]) -> dict[str, TeamCau
 def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     try:
         manifest = dict(json.loads(content))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise BundleError(f"{folder}: manifest.json is damaged ({error!r})") from error
     if "format" not in manifest:
         raise BundleError(f"{folder}: manifest.json is damaged: no format")
@@ -312,6 +327,11 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
     needed = {"causes", "classifiers", "calibration", "features", "channels", "files"}
     if missing := sorted(needed - set(manifest)):
         raise BundleError(f"{folder}: manifest.json is damaged: no {', '.join(missing)}")
+    if SEAL in manifest and manifest[SEAL] != seal(manifest):  # older bundles have none
+        raise BundleError(
+            f"{folder}: manifest.json was edited since the bundle was made; take a fresh copy"
+        )
+    _expect_kinds(folder, manifest)
     features, channels = tuple(manifest["features"]), tuple(manifest["channels"])
     if features != FEATURES or channels != IMAGE_CHANNELS:
         raise BundleError(
@@ -325,6 +345,51 @@ def _checked(folder: Path, content: bytes) -> dict[str, Any]:
                 f"{path}: missing or changed since the bundle was made; take a fresh copy"
             )
     return manifest
+
+
+def _expect_kinds(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a manifest whose parts are of other kinds."""
+    lists = ("causes", "classes", "classifiers", "features", "channels")
+    wrong = [
+        name
+        for name in lists
+        if not isinstance(found := manifest.get(name, []), list)
+        or not all(isinstance(text, str) for text in found)
+    ]
+    wrong += [name for name in ("calibration", "files") if not isinstance(manifest[name], dict)]
+    if not wrong and (ADAPTATION in manifest["files"]) != (manifest["format"] == ADAPTED_FORMAT):
+        wrong = [f"files, of which {ADAPTATION} belongs to format {ADAPTED_FORMAT}"]
+    if wrong:
+        raise _odd(folder, wrong)
+
+
+def _expect_counts(folder: Path, manifest: Mapping[str, Any], prior: NDArray[np.float64]) -> None:
+    """Refuse what is of the right kind, but does not belong together."""
+    fitted, causes = manifest["calibration"], manifest["causes"]
+    classes = manifest.get("classes", causes)
+    counts = {
+        "weights": len(manifest["classifiers"]),
+        "prior": len(classes),
+        "thresholds": len(COVERAGES),
+    }
+    wrong = [
+        f"calibration, {name}"
+        for name, count in counts.items()
+        if len(fitted[name]) != count or not all(isinstance(n, int | float) for n in fitted[name])
+    ]
+    if not isinstance(fitted["temperature"], int | float):
+        wrong.append("calibration, temperature")
+    if not wrong and len(prior) != len(causes):
+        wrong = ["causes"]
+    if wrong:
+        raise _odd(folder, wrong)
+
+
+def _odd(folder: Path, wrong: Sequence[str]) -> BundleError:
+    return BundleError(
+        f"{folder}: manifest.json is damaged or was edited by hand (see its {'; '.join(wrong)}); "
+        "take a fresh copy"
+    )
 
 
 def _sha256(path: Path) -> str:

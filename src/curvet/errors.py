@@ -86,5 +86,6 @@ class LabelError(CurvetError):
 class UnknownCauseError(CurvetError):
     """A name is no cause of the taxonomy in use."""
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"unknown cause {name!r}; known causes: {', '.join(known)}")
+    def __init__(self, name: str, known: Iterable[str], advice: str = "") -> None:
+        told = f"unknown cause {name!r}; known causes: {', '.join(known)}"
+        super().__init__(f"{told}; {advice}" if advice else told)

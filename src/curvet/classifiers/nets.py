@@ -157,10 +157,11 @@ def mean_probability(scores: Sequence[NDArray[np.float32]]) -> NDArray[np.float6
 
 def save_nets(path: Path, nets: Sequence[Weights], more: Weights) -> None:
     """Write the weights of all members, and more arrays, as safetensors."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     every = {f"{m}.{key}": value for m, net in enumerate(nets) for key, value in net.items()}
-    save_file({k: np.ascontiguousarray(v) for k, v in (every | dict(more)).items()}, path)
+    # save_file would keep the file from all others, and a home of bundles is read by a team.
+    path.write_bytes(save({k: np.ascontiguousarray(v) for k, v in (every | dict(more)).items()}))
 
 
 def load_nets(path: Path, more: Sequence[str]) -> tuple[list[Weights], list[NDArray[np.float32]]]:

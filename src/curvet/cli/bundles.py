@@ -62,9 +62,15 @@ def list_(home: Path, layout: str, out: Path | None) -> None:
     import csv
     import json
 
-    from ..home import history, versions
+    from ..errors import BundleError
+    from ..home import champion, history, versions
 
     found = versions(home)
+    missing = ""
+    try:
+        champion(home)
+    except BundleError as error:
+        missing = str(error)
     at = {event.version: event.at for event in reversed(history(home))}
     records = [_record(version, at) for version in found]
     with sink(out) as stream:
@@ -76,7 +82,7 @@ def list_(home: Path, layout: str, out: Path | None) -> None:
             writer.writeheader()
             writer.writerows(records)
         else:
-            stream.write("\n".join(_table(records)) + "\n")
+            stream.write("\n".join(_table(records, missing)) + "\n")
 
 
 @bundles.command(
@@ -142,15 +148,16 @@ def compare(
 ) -> None:
     """Compare OLD and NEW on runs whose cause is known, with 95 % intervals.
 
-    Both are names of bundles in FOLDER (versions, if it is a home), or shipped. Of labelled runs
-    that a version has learned from, what it said before it did is compared.
+    Both are names of bundles in FOLDER (versions, if it is a home), or shipped. As in the gate of
+    curvet retrain, NEW answers under the prior of OLD on the field trial, which has its own mix of
+    causes; and of labelled runs that a version has learned from, what it said before it did counts.
     """
     import json
 
-    from ..compare import compare_on_trial
     from ..page.comparison import write_comparison
     from ..predictor import Predictor
     from ..report.comparison_as_text import comparison_to_text
+    from ..retrain.gate import on_trial
 
     if field is None and labels is None:
         raise click.UsageError("nothing to compare on; name --field, or --labels and --runs")
@@ -169,7 +176,7 @@ def compare(
             )
     if field is not None:
         first, second = (Predictor.load(place) for place in places)
-        record["field"] = compare_on_trial(first, second, field)
+        record["field"] = on_trial(first, second, field)
     with sink(out) as stream:
         stream.write(
             json.dumps(record, indent=2, allow_nan=False) + "\n"
@@ -198,7 +205,8 @@ def _folder(folder: Path, name: str) -> Path:
 
 
 def _tell(home: Path, event: Event) -> None:
-    click.echo(f"{home}: {event.version} is in use, before it {event.before}", err=True)
+    before = "as before" if event.version == event.before else f"before it {event.before}"
+    click.echo(f"{home}: {event.version} is in use, {before}", err=True)
 
 
 def _empty() -> dict[str, Any]:
@@ -209,16 +217,17 @@ def _record(version: Version, at: Mapping[str, str]) -> dict[str, Any]:
     """Say what is known of a version; None where its manifest or comparison does not tell."""
     manifest = _json(version.folder / "manifest.json")
     comparison = _json(version.folder / "comparison.json")
-    team, libraries = _mapping(manifest.get("team")), _mapping(manifest.get("libraries"))
-    labels = _mapping(team.get("labels"))
+    libraries = _mapping(manifest.get("libraries"))
+    made = _mapping(manifest.get("team")) or manifest  # one of `curvet train` has no team
+    labels = _mapping(made.get("labels"))
     record = _empty() | {
         "version": version.name,
         "standing": version.standing,
         "made": _made(version, at),
         "labels": labels.get("runs"),
         "labels_hash": labels.get("sha256"),
-        "code": team.get("code") or libraries.get("curvet"),
-        "seed": team.get("seed", manifest.get("seed")),
+        "code": made.get("code") or libraries.get("curvet"),
+        "seed": made.get("seed"),
     }
     held_out = _mapping(comparison.get("held_out"))
     for name in ("log_loss", "top1"):
@@ -254,7 +263,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _table(records: Sequence[Mapping[str, Any]], missing: str) -> Iterator[str]:
     from ..report.as_text import clean
 
     rows = [[title for _, title in _COLUMNS]]
@@ -266,7 +275,9 @@ def _table(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         yield "  ".join(cells).rstrip()
-    if not any(record["standing"] == "champion" for record in records):
+    if missing:
+        yield missing
+    elif not any(record["standing"] == "champion" for record in records):
         yield "no version is in use: the home stands for the bundle that ships"
 
 

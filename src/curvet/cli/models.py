@@ -103,7 +103,8 @@ def causes(key: str | None, layout: str, bundle: Path | None) -> None:
     place = find_bundle(bundle)
     known = list(CAUSES) if place == default_path() else list(load_bundle(place).causes)
     if key is not None and key not in known:
-        raise UnknownCauseError(key, known)
+        advice = "" if bundle else "a team's own are known to its bundle, which --bundle names"
+        raise UnknownCauseError(key, known, advice)
     chosen = known if key is None else [key]
     if layout == "json":
         records = [cause_to_dict(cause) for cause in chosen]

@@ -246,6 +246,7 @@ def score(
     help="Bundle with a team's words for causes of its own; parquet has them in itself.",
 )
 @click.option("--open", "opened", is_flag=True, help="Show the page in the browser.")
+@LANG
 def report(
     scores: Path, out: Path, curves: int, title: str | None, bundle: Path | None, opened: bool
 ) -> None:

@@ -60,6 +60,11 @@ def _csv(path: Path, on_bad: OnBad | None, tell: Tell) -> Found:
 
 def _csv_entries(path: Path, text: str, on_bad: OnBad | None, tell: Tell) -> Iterator[Entry]:
     first = text.partition("\n")[0].rstrip("\r")
+    if len(first) > MAX_LINE:
+        raise LabelError(
+            f"{path}, line 1: {len(first):,} letters; accepted is a line that names the columns "
+            f"{' and '.join(NEEDED)}"
+        )
     headers = {mark: _header(first, mark) for mark in (",", ";", "\t")}
     mark = next((mark for mark, names in headers.items() if set(NEEDED) <= set(names)), None)
     if mark is None:

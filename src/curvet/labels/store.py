@@ -81,6 +81,10 @@ def open_store(where: str | Path, *, create: bool = True) -> Store:
     except NoSuchModuleError as error:
         raise LabelError(f"{masked(text)}: an unknown kind of database; {_ACCEPTED}") from error
     except ModuleNotFoundError as error:
+        if url.get_backend_name() != "postgresql":
+            raise LabelError(
+                f"{masked(text)}: a kind of database not used here; {_ACCEPTED}"
+            ) from error
         raise LabelError(
             f"{masked(text)}: needs the package {error.name}; pip install 'curvet[postgresql]'"
         ) from error

@@ -26,6 +26,7 @@ _PER_CAUSE = ("recall", "precision", "log_loss")
 PROVENANCE = (
     *("labels", "sha256", "runs", "annotators", "causes", "groups", "group_rule", "not_used"),
     *("base", "learned", "left_out", "not_learned", "code", "seed"),
+    *("strength", "slope", "intercept", "weights"),
 )
 """What a comparison may tell of where a bundle comes from, and the page has words for."""
 
@@ -319,7 +320,7 @@ def _term(name: str, value: Any) -> str:
 
 
 def _told(value: Any) -> str:
-    if isinstance(value, Mapping | list | tuple) and not value:
+    if value is None or (isinstance(value, Mapping | list | tuple) and not value):
         return _safe(_say("none"))
     if isinstance(value, Mapping):
         return _described(value)

@@ -22,6 +22,7 @@ from ..labels.consensus import consensus
 from ..labels.label import Labels
 from ..page.comparison import write_comparison
 from ..predictor import Predictor, doubts
+from ..texts import say
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
 from .groups import group_runs
@@ -186,18 +187,12 @@ def outcome_to_text(outcome: Outcome, home: Path) -> str:
     gate = outcome.comparison["gate"]
     lines = list(gate["reasons"])
     if gate["passed"]:
-        lines.append(f"installed: {outcome.version}, in use wherever --bundle {home} is given")
+        lines.append(say("gate.installed", version=outcome.version, home=home))
     elif gate["forced"]:
-        lines.append(
-            f"installed by --force: {outcome.version}; it costs what is said above. "
-            f"`curvet bundles rollback {home}` goes back"
-        )
+        lines.append(say("gate.forced", version=outcome.version, home=home))
     else:
-        lines.append(
-            f"refused: {outcome.version} is kept, but what was in use stays so; --force would "
-            "install it, at the cost said above"
-        )
-    lines.append(f"comparison: {outcome.version / 'comparison.html'}")
+        lines.append(say("gate.refused", version=outcome.version))
+    lines.append(say("gate.comparison", page=outcome.version / "comparison.html"))
     return "".join(f"{line}\n" for line in lines)
 
 

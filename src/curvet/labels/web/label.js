@@ -58,12 +58,15 @@ async function main() {
   let busy = true; // keys wait: a run is being saved or fetched
   let asked = 0; // the last run that was asked for
   let ordered = 0; // when the queue was made
+  let pending = null; // what could not be done: a look at what others do must not hide that
 
   // --- messages ---------------------------------------------------------------------------------
 
   const tell = (text) => { byId("status").textContent = text; };
 
-  function complain(text, again) {
+  /** Say what went wrong; `alone`: it is tried again as soon as the server answers. */
+  function complain(text, again, alone = false) {
+    pending = again ? { again, alone } : null;
     byId("trouble").replaceChildren(...(text ? [text] : []),
       ...(text && again ? [make("button", { type: "button", onclick: again }, say("try_again"))] : []));
   }
@@ -101,7 +104,7 @@ async function main() {
   async function next() {
     if (!queue.length) {
       run = null;
-      try { await order(); } catch (error) { return complain(error.message, next); }
+      try { await order(); } catch (error) { return complain(error.message, next, true); }
     }
     return queue.length ? show(queue.shift()) : finish();
   }
@@ -121,7 +124,7 @@ async function main() {
     try {
       found = await fetchRun(place);
     } catch (error) {
-      if (ask === asked) complain(error.message, () => show(place, said));
+      if (ask === asked) complain(error.message, () => show(place, said), true);
       return;
     }
     if (ask !== asked) return;
@@ -494,7 +497,8 @@ async function main() {
         const own = news;
         const latest = await ask(mine("/news"));
         if (own === news) stale = take(latest) || stale; // else one's own label has brought newer ones
-        if (silent) complain("");
+        if (pending?.alone) pending.again();
+        else if (silent && !pending) complain("");
         silent = false;
         if (stale && !busy && performance.now() - ordered > REORDER) {
           stale = false;
@@ -503,7 +507,7 @@ async function main() {
         }
       } catch (error) {
         silent = true;
-        complain(error.message);
+        if (!pending) complain(error.message);
       }
     }
     setTimeout(look, EVERY);

@@ -310,8 +310,13 @@ def _counts(store: Store) -> tuple[int, int]:
                 for name in ("curvet_labels", "curvet_causes")
             )
     except SQLAlchemyError as error:
-        raise LabelError(f"{store.source}: the labels cannot be read ({error!s:.200})") from error
+        raise LabelError(f"{store.source}: the labels cannot be read ({_reason(error)})") from error
     return labels, causes
+
+
+def _reason(error: Exception) -> str:
+    """Return what the database says, in a line and without how it was asked."""
+    return f"{' '.join(str(getattr(error, 'orig', None) or error).split()):.200}"
 
 
 def check_writable(store: Store) -> None:
@@ -329,10 +334,9 @@ def check_writable(store: Store) -> None:
         with store.engine.begin() as connection:
             connection.execute(text("UPDATE curvet_meta SET value = value WHERE key = 'format'"))
     except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise LabelError(
-            f"{store.source}: labels cannot be written there ({reason:.200}); name another place "
-            "with --labels"
+            f"{store.source}: labels cannot be written there ({_reason(error)}); name another "
+            "place with --labels"
         ) from error
 
 
