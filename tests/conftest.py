@@ -44,6 +44,14 @@ def english() -> Iterator[None]:
     use_language(None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_team() -> None:
+    """Begin without the words for causes that the bundles of other tests have taught."""
+    from curvet import causes
+
+    causes._TEAM.clear()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Root of the repository."""

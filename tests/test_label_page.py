@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from click.testing import CliRunner
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 import curvet.score.job as job
 from curvet.causes import CAUSES, TeamCause, title_of
@@ -50,7 +50,6 @@ NASTY = [
     "=1+1",
     "\u2028\u2029",
 ]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -77,21 +76,6 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder.parent / "scores.parquet"
     job.score([folder], out, job.Options(workers=1))
     return out
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.fail(
-            "the page is tested in Chromium, which is not installed: `apt-get install chromium`, "
-            "as .ci/run does"
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -89,10 +89,7 @@ def certain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("curvet.novelty.Novelty.rank", lambda self, table: np.zeros(len(table)))
 
 
-def test_the_words_are_saved_and_known_once_loaded(
-    saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("curvet.causes._TEAM", {})  # what other tests have loaded
+def test_the_words_are_saved_and_known_once_loaded(saved: Path) -> None:
     assert title_of(OWN.key) == OWN.key
     bundle = load_bundle(saved)
     assert bundle.causes == tuple(KNOWN)
