@@ -77,7 +77,7 @@ def test_list_for_machines(home: Path) -> None:
 
 def test_list_survives_what_is_damaged(home: Path) -> None:
     (home / "0001" / "comparison.json").write_text("{")
-    (home / "0002" / "manifest.json").write_text("[]")
+    (home / "0002" / "manifest.json").write_text("[" * 200_000)
     found = run("list", home)
     assert found.exit_code == 0
     assert found.stdout.splitlines()[1].split()[-2:] == ["-", "-"]

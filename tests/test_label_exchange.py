@@ -431,6 +431,7 @@ def test_tasks_for_label_studio(tmp_path: Path) -> None:
     ("tasks", "found"),
     [
         ([{"annotations": []}], "task 1: without data or annotations"),
+        ([{"data": {"run_id": "r"}}], "task 1: without data or annotations"),  # never annotated
         ([{"annotations": [], "data": {"text": "x"}}], "its data names no run_id, but text"),
         ([{"annotations": [3], "data": {"run_id": "r"}}], "the annotation 3 is none of Label"),
         ([{"run_id": "r", "cause": "x", "annotation_id": 1}], r"not JSON-MIN\)"),

@@ -483,6 +483,10 @@ def test_homes_of_no_use_are_told_before_the_work(
     (home / HISTORY).write_text('{"at": 3}\n')
     assert "line 1: no event" in refused(call(labels, archive, home), home)
     assert (home / HISTORY).read_text() == '{"at": 3}\n'
+    (home / HISTORY).unlink()
+    (next_version(home) / "manifest.json").write_text("{}")
+    install(home, "0001")
+    assert "0001: manifest.json is damaged" in call(labels, archive, home).stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; see the test below")
@@ -833,6 +837,9 @@ def test_same_inputs_same_bytes(archive: Path, field: Path, tmp_path: Path) -> N
     assert set(first) >= {"manifest.json", "adaptation.npz", HELD_OUT, "comparison.html"}
     assert again == first
     assert shuffled == first
+    for name in ("manifest.json", "comparison.json", "comparison.html"):
+        assert str(archive.parent).encode() not in first[name]
+        assert str(tmp_path).encode() not in first[name]
     digests = [json.loads(each["manifest.json"])["team"]["labels"]["sha256"] for each in made]
     assert digests[0] == digests[3] != digests[4]
     assert seed["manifest.json"] != first["manifest.json"]

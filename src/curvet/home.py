@@ -325,7 +325,7 @@ def _event(line: bytes) -> Event | None:
     try:
         event = Event(**json.loads(line))
         right = all(isinstance(text, str) for text in asdict(event).values())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     if not right or event.action not in get_args(Action):
         return None

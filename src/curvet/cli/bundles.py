@@ -255,7 +255,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
     try:
         return _mapping(json.loads(path.read_bytes()))
-    except (OSError, ValueError):  # what is listed need not be sound
+    except (OSError, ValueError, RecursionError):  # what is listed need not be sound
         return {}
 
 

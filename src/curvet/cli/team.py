@@ -124,7 +124,7 @@ def retrain(
     code 1.
     """
     from ..bundle import default_path, load_bundle
-    from ..home import check_home
+    from ..home import champion, check_home
     from ..labels.files import read_causes, read_labels
     from ..retrain.gate import Tolerance
     from ..retrain.job import STEPS, learn, lesson_to_text
@@ -132,6 +132,8 @@ def retrain(
     from ..trials import check_trial, default_trial
 
     check_home(out)
+    if used := champion(out):
+        load_bundle(used)  # what is damaged is told before the work
     if field:
         check_trial(field)
     given = read_labels(labels, causes=read_causes(causes) if causes else None)

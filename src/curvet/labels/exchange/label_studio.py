@@ -50,7 +50,8 @@ def _read(address: str, tell: Tell) -> Iterator[Entry]:
 def is_export(content: Any) -> bool:
     """Tell whether JSON is a list of Label Studio's tasks."""
     first = content[0] if isinstance(content, list) and content else None
-    return isinstance(first, dict) and ("annotations" in first or "annotation_id" in first)
+    marks = {"annotations", "annotation_id", "data"}
+    return isinstance(first, dict) and not marks.isdisjoint(first)
 
 
 def entries(source: str, tasks: list[Any], on_bad: OnBad | None) -> Iterator[Entry]:
