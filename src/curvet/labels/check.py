@@ -262,7 +262,7 @@ def _shares(current: Sequence[Label]) -> Iterator[Finding]:
             runs[cause].add(label.run_id)
     for cause in sorted(counts):
         if len(runs[cause]) == 1:
-            text = f"{cause} is the cause of one run only; nothing can be learned from one"
+            text = f"{cause} is the cause of one run only, which teaches little"
             yield Finding("one_example", text, tuple(runs[cause]), (cause,))
     total = sum(counts.values())
     for cause, count in counts.items():
