@@ -336,8 +336,8 @@ def test_notes_are_told_on_the_command_line(small: Path, field: Path, tmp_path: 
     told = call(write(tmp_path / "l.csv", rows), small, home, "--field", field)
     assert told.exit_code in (0, 1), told.output
     assert f"22 labelled runs: only the calibration is adapted; with {FEW} or more" in told.stderr
-    assert f"2 {GONE}: {ids[0]}, gone.csv\n" in told.stderr
-    assert f"1 {SHORT}: {ids[1]}\n" in told.stderr
+    assert f"2 not in the archive: {ids[0]}, gone.csv\n" in told.stderr
+    assert f"1 with too few points: {ids[1]}\n" in told.stderr
     made = json.loads((home / "0001" / "manifest.json").read_text())["team"]
     assert made["labels"]["not_used"] == {GONE: 2, SHORT: 1}
     assert made["learned"] == "recalibration"
@@ -513,7 +513,7 @@ def test_a_rare_cause_of_the_team_is_told_and_the_rest_works(
     told = call(labels, archive, home, "--causes", words(tmp_path), "--field", field)
     assert told.exit_code in (0, 1), told.output
     assert "too few runs to learn the cause repeated_shard: 1 of at least 2" in told.stderr
-    assert f"1 {SILENT}: {next(iter(FEWEST))}" in told.stderr
+    assert f"1 without a vote for a cause: {next(iter(FEWEST))}" in told.stderr
     made = load_bundle(home / "0001")
     assert made.causes == load_bundle().causes
     assert made.manifest["team"]["not_learned"] == {OWN.key: 1}

@@ -27,6 +27,7 @@ PROVENANCE = (
     *("labels", "sha256", "runs", "annotators", "causes", "groups", "group_rule", "not_used"),
     *("base", "learned", "left_out", "not_learned", "code", "seed"),
     *("strength", "slope", "intercept", "weights"),
+    *("gone", "short", "broken", "silent", "accuracy"),
 )
 """What a comparison may tell of where a bundle comes from, and the page has words for."""
 

@@ -239,7 +239,7 @@ def lesson_to_text(lesson: Lesson) -> str:
     lines = [say(f"gate.{lesson.made['learned']}", runs=count, few=FEW)]
     for reason, ids in lesson.runs.notes.items():
         shown = ", ".join(ids[:N_SHOWN]) + (", ..." if len(ids) > N_SHOWN else "")
-        lines.append(f"{len(ids)} {reason}: {clean(shown)}")
+        lines.append(f"{say(f'labelled_runs.{reason}', count=len(ids))}: {clean(shown)}")
     for key, count in lesson.made["not_learned"].items():
         lines.append(say("gate.not_learned", cause=key, runs=count, least=LEAST_OF_CAUSE))
     return "".join(f"{line}\n" for line in lines)

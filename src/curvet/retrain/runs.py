@@ -20,6 +20,7 @@ from ..readers.units import Log
 from ..roles import Channels, accuracy_in, assign
 from ..run import Run
 from ..standardise import MIN_POINTS, Standardised, standardise_many
+from ..texts import say
 
 Array = NDArray[np.float64]
 
@@ -80,9 +81,11 @@ class TeamRuns:
         )
 
 
-GONE, MOVED, CHANGED = "not in the archive", "found under another id", "changed since the label"
-SHORT, BROKEN, SILENT = "too few points", "cannot be read", "no vote for a cause"
-ACCURACY = "an accuracy in place of the loss"
+GONE, MOVED, CHANGED, SHORT = "gone", "moved", "changed", "short"
+BROKEN, SILENT, ACCURACY = "broken", "silent", "accuracy"
+REASONS = (GONE, MOVED, CHANGED, SHORT, BROKEN, SILENT, ACCURACY)
+"""What there may be to tell of labelled runs; the words are ``labelled_runs.<reason>``."""
+
 USED = (MOVED, CHANGED)
 """What is told of runs that are learned from nevertheless."""
 
@@ -147,7 +150,7 @@ def read_team_runs(
 def told_of(notes: Mapping[str, Sequence[str]]) -> str:
     """Count what could not be used, in words; "" if all could."""
     lost = {reason: ids for reason, ids in notes.items() if ids and reason not in USED}
-    return "; ".join(f"{len(ids)} {reason}" for reason, ids in lost.items())
+    return "; ".join(say(f"labelled_runs.{key}", count=len(ids)) for key, ids in lost.items())
 
 
 @dataclass(slots=True, eq=False)
