@@ -38,7 +38,7 @@ STEPS = {
     "reading": ((job, "read_team_runs"),),
     "fits": ((job, "cross_fit"), (job, "choose_strength")),
     "comparison": (
-        (publish, "_unseen_answers"),
+        (publish, "unseen_answers"),
         (publish, "compare_answers"),
         (publish, "on_trial"),
         (publish, "chance_of_luck"),
