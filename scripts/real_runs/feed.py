@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .data import Array, Data
 from .plan import Plan, Rng
-from .tasks import Array, Data, load
+from .tasks import load
 
 
 @dataclass(frozen=True, slots=True, eq=False)

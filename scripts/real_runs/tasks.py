@@ -3,84 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from make_demo_runs import docs_text, shapes
 
-Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """One task's rows, in random order.
-
-    Parameters
-    ----------
-    x, y, x_val, y_val : array of shape (row, ...)
-        Integer targets are classified, real ones regressed on.
-    n_out : int
-        Classes or symbols, or outputs of a regression.
-    group, group_val : array of shape (row,)
-        What unshuffled data would be sorted by.
-    n_symbols : int
-        Symbols of an integer input; 0 for real inputs.
-    raw_mean, raw_scale : array of shape (feature,)
-        Inputs as they were collected are x * raw_scale + raw_mean.
-    """
-
-    x: Array
-    y: Array
-    x_val: Array
-    y_val: Array
-    n_out: int
-    group: Array
-    group_val: Array
-    n_symbols: int = 0
-    raw_mean: Array | float = 0.0
-    raw_scale: Array | float = 1.0
-
-
-def cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
-    """Put rows in random order and keep three tenths of them for validation."""
-    order = np.random.default_rng(11).permutation(len(x))
-    x, y = x[order], y[order]
-    group = y if group is None else group[order]
-    n = len(x) * 7 // 10
-    return Data(x[:n], y[:n], x[n:], y[n:], n_out, group[:n], group[n:], **rest)
-
-
-def standard(x: Array) -> tuple[NDArray[np.float32], dict[str, Array]]:
-    """Return columns of mean 0 and variance 1, and what undoes that."""
-    mean, scale = x.mean(0), x.std(0) + 1e-9
-    return ((x - mean) / scale).astype(np.float32), {"raw_mean": mean, "raw_scale": scale}
-
-
-def bundled(name: str, **options: Any) -> tuple[Array, Array]:
-    """Call one of scikit-learn's loaders or makers of data."""
-    from sklearn import datasets
-
-    loaded = getattr(datasets, name)(**options)
-    return loaded if isinstance(loaded, tuple) else (loaded.data, loaded.target)
-
-
-def classes(name: str, **options: Any) -> Data:
-    """Return a classification of scikit-learn."""
-    x, y = bundled(name, **options)
-    x, raw = standard(x)
-    return cut(x, y.astype(np.int64), int(y.max()) + 1, **raw)
-
-
-def regression(name: str, **options: Any) -> Data:
-    """Return a regression of scikit-learn."""
-    x, y = bundled(name, **options)
-    x, raw = standard(x)
-    target, _ = standard(y[:, None])
-    return cut(x, target, 1, target[:, 0], **raw)
+from .data import Data, bundled, classes, cut, regression, standard
+from .team_tasks import TEAM_TASKS
 
 
 def _spirals() -> Data:
@@ -192,6 +122,4 @@ TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
 @cache
 def load(task: str) -> Data:
     """Load or draw a task's rows, be it one of the trial or of a team."""
-    from .team_tasks import TEAM_TASKS  # made of the parts above
-
     return TASKS[task][0]() if task in TASKS else TEAM_TASKS[task].load()

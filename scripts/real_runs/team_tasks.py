@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .data import Array, Data, bundled, classes, cut, regression, standard
 from .plan import Rng
-from .tasks import Array, Data, bundled, classes, cut, regression, standard
 
 _TABLE = ("mlp",)
 _SERIES = ("mlp", "cnn1d", "rnn", "transformer")

@@ -10,10 +10,10 @@ import numpy as np
 
 from make_demo_runs import seed_everything
 
+from .data import Array
 from .feed import Feed, prepare
 from .log import Log
 from .plan import Plan
-from .tasks import Array
 from .torch_parts import loss_of
 
 _SCHEDULES = {
