@@ -3,7 +3,7 @@
 A multinomial logistic regression whose starting point is the predictor itself: its slope starts
 at 1, its intercepts and its weights on what the nets see start at 0, and all are held there as
 firmly as the labels of other sweeps say (ridge; its strength by cross-validation). So few labels
-change little, and more than the labels show is never unlearned.
+change little.
 """
 
 from __future__ import annotations
@@ -260,10 +260,14 @@ def find_axes(seen: Array) -> Axes:
 
 def _find_axes(seen: Array) -> Axes:
     centre = seen.mean(0)
-    # By the products of runs, which are fewer than units as a rule.
-    squares, sides = np.linalg.eigh((seen - centre) @ (seen - centre).T)
+    away = seen - centre
+    n_runs, n_units = seen.shape
+    # By the products of runs or of units, whichever are fewer.
+    squares, sides = np.linalg.eigh(away @ away.T if n_runs < n_units else away.T @ away)
     most = np.flatnonzero(squares > 1e-9 * max(float(squares[-1]), 1e-300))[: -N_AXES - 1 : -1]
-    axes = (seen - centre).T @ (sides[:, most] / np.sqrt(squares[most]))
+    axes = sides[:, most]
+    if n_runs < n_units:
+        axes = away.T @ (axes / np.sqrt(squares[most]))
     # The signs of axes are arbitrary, but must be the same on every machine.
     axes *= np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
     return Axes(centre, axes * np.sqrt(len(seen) / max(float(squares[-1]), 1e-300)))

@@ -71,7 +71,7 @@ class Sample:
 
 
 def soft_log_loss(p: Array, shares: Array) -> Array:
-    """Return the mean negative log-probability of the votes for each run, (run,), in nats."""
+    """Return what each run costs, (run,), in nats: less, the more probable its votes are."""
     return np.asarray(-(shares * np.log(np.maximum(p, FLOOR))).sum(1))
 
 
