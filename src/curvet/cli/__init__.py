@@ -29,7 +29,7 @@ from .team import retrain
         "curvet score runs/ --out scores.parquet   a table of all runs, resumable",
         "curvet report scores.parquet --out report.html   a page of that table",
         "curvet label scores.parquet   label its runs, one key each",
-        "curvet retrain --labels labels.db --runs runs/ --out models/team   a predictor of your own",
+        "curvet retrain --labels labels.db --runs runs/ --out models/team   your own predictor",
         "curvet causes                         what can be found",
     ),
 )
