@@ -339,7 +339,12 @@ def ask(asked: Asked) -> Ask:
                     connection.putheader(name, value.format(port=port, token=token))
             if body and "Transfer_Encoding" not in headers:
                 connection.putheader("Content-Length", str(len(body)))
+            # In one piece: who refuses the headers and hangs up must not reset what is still sent.
+            pieces: list[bytes] = []
+            connection.send = pieces.append  # type: ignore[method-assign,assignment]
             connection.endheaders(body or None)
+            del connection.send
+            connection.send(b"".join(pieces))
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read()
 
