@@ -17,6 +17,7 @@ PACKAGE = Path(curvet.__file__).parent
 ORDER = [
     "errors",
     "whole",
+    "shipped",
     "texts",
     "remedies",
     "run",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sklearn.metrics import log_loss, precision_score, recall_score
 from curvet.calibrate import Calibration, expected_calibration_error
 from curvet.causes import CAUSES
 from curvet.classifiers import Inputs
-from curvet.compare import FIGURES, FLOOR, answers_of, compare, compare_answers, compare_on_trial
+from curvet.compare import FIGURES, FLOOR, answers_of, compare_answers, compare_on_trial
 from curvet.errors import CorpusError
 from curvet.features import FEATURES
 from curvet.predictor import Predictor, doubts
@@ -35,6 +36,18 @@ class Fixed:
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         return inputs.table[:, self.columns].astype(float)
+
+
+def compare(
+    old: Predictor,
+    new: Predictor,
+    inputs: Inputs,
+    target: np.ndarray,
+    causes: Sequence[str],
+    group: np.ndarray,
+) -> dict[str, Any]:
+    both = answers_of(old, inputs), answers_of(new, inputs)
+    return compare_answers(*both, target, causes, group)
 
 
 def fixed(predictor: Predictor, causes: Sequence[str], first: int, name: str) -> Predictor:

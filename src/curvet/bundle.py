@@ -28,6 +28,7 @@ from .errors import BundleError, LabelError
 from .features import FEATURES
 from .home import champion, is_home, number_of
 from .novelty import Novelty
+from .shipped import shipped
 from .standardise import IMAGE_CHANNELS
 from .whole import whole
 
@@ -98,9 +99,7 @@ class Bundle:
 
 def default_path() -> Path:
     """Find the bundle that ships with the package: in a checkout, or in the installed wheel."""
-    here = Path(__file__).resolve().parent
-    checkout = here.parents[1] / "models" / "default"
-    return checkout if (checkout / "manifest.json").is_file() else here / "models" / "default"
+    return shipped("models/default/manifest.json").parent
 
 
 def find_bundle(folder: Path | None = None) -> Path:
@@ -291,11 +290,10 @@ def _name(folder: Path, digest: str) -> str:
 
 def _team_causes(folder: Path, manifest: Mapping[str, Any]) -> dict[str, TeamCause]:
     """Read the words for the causes of a team's own, which may be none."""
-    told = manifest.get("team_causes", {})
     try:
-        if any(not isinstance(plain.get("remedies", []), list) for plain in told.values()):
-            raise TypeError("remedies are expected to be a list of texts")
-        own = {key: TeamCause.of(key, plain) for key, plain in told.items()}
+        own = {
+            key: TeamCause.of(key, plain) for key, plain in manifest.get("team_causes", {}).items()
+        }
     except (LabelError, AttributeError, TypeError) as error:
         raise BundleError(f"{folder}: manifest.json: team_causes: {error}") from error
     for key, cause in own.items():

@@ -65,36 +65,16 @@ class Answers:
 
 def answers_of(predictor: Predictor, inputs: Inputs) -> Answers:
     """Ask a predictor, under its own prior."""
+    novelty = predictor.bundle.novelty.rank(inputs.table)
+    return answers_from(predictor, predictor.probabilities(inputs), novelty)
+
+
+def answers_from(predictor: Predictor, probabilities: Array, novelty: Array) -> Answers:
+    """Say what follows from probabilities (n, cause) and novelty (n,), given or as if given."""
     bundle = predictor.bundle
-    p = predictor.probabilities(inputs)
-    likely = bundle.calibration.likely(p, COVERAGE)
-    unlike, undecided = doubts(likely, bundle.novelty.rank(inputs.table))
-    return Answers(bundle.name, bundle.causes, p, likely, ~(unlike | undecided))
-
-
-def compare(
-    old: Predictor,
-    new: Predictor,
-    inputs: Inputs,
-    target: Array,
-    causes: Sequence[str],
-    group: NDArray[np.str_] | NDArray[np.int64],
-) -> dict[str, Any]:
-    """Compare two predictors on labelled runs that neither was trained on.
-
-    Parameters
-    ----------
-    old, new : Predictor
-        They may know different causes.
-    inputs : Inputs
-        Of n runs.
-    target, causes, group
-        See `compare_answers`, also for what is returned and raised.
-    """
-    if not len(inputs):
-        raise CorpusError("no runs to compare bundles on")
-    both = answers_of(old, inputs), answers_of(new, inputs)
-    return compare_answers(*both, target, causes, group)
+    likely = bundle.calibration.likely(probabilities, COVERAGE)
+    unlike, undecided = doubts(likely, novelty)
+    return Answers(bundle.name, bundle.causes, probabilities, likely, ~(unlike | undecided))
 
 
 def compare_answers(
@@ -216,7 +196,7 @@ def compare_on_trial(old: Predictor, new: Predictor, folder: Path) -> dict[str, 
     Returns
     -------
     dict of str to dict
-        See `compare`; for "all sources" and each group, such as "per step" and "per epoch".
+        See `compare_answers`; for "all sources" and each group, such as "per step" and "per epoch".
 
     Raises
     ------

@@ -22,6 +22,7 @@ from .errors import CorpusError
 from .predictor import make_inputs
 from .roles import assign
 from .run import Curve, Run
+from .shipped import shipped
 from .standardise import MIN_POINTS, standardise_many
 
 
@@ -49,9 +50,7 @@ class TrialRun:
 
 def default_trial() -> Path:
     """Find the field trial that ships with the package: in a checkout, or in the wheel."""
-    here = Path(__file__).resolve().parent
-    checkout = here.parents[1] / "data" / "real"
-    return checkout if checkout.is_dir() else here / "data" / "real"
+    return shipped("data/real")
 
 
 def check_trial(folder: Path) -> None:

@@ -67,7 +67,13 @@ class TeamCause:
         LabelError
             Anything else.
         """
-        texts = [plain.get("title", ""), plain.get("sign", ""), *plain.get("remedies", ())]
+        remedies = plain.get("remedies", [])
+        if not isinstance(remedies, list):
+            found = "one text, not a list" if isinstance(remedies, str) else f"{remedies!r:.60}"
+            raise LabelError(
+                f"the remedies of {key!r:.60} are {found}; they are expected to be a list of texts"
+            )
+        texts = [plain.get("title", ""), plain.get("sign", ""), *remedies]
         if not all(isinstance(text, str) for text in texts):
             raise LabelError(f"the cause {key!r} has a title, a sign or a remedy that is no text")
         return cls(key, texts[0], texts[1], tuple(texts[2:]))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .findings import CONFLICTS, KINDS, Finding, finding, missing, said
-from .label import UNSURE, Label, Labels
+from .label import UNSURE, Label, Labels, by_run
 from .suspects import find_suspects
 
 if TYPE_CHECKING:
@@ -117,17 +117,17 @@ def check_labels(labels: Labels, scores: Sequence[Score] | None = None) -> Check
         A package of the extra `label` is not installed.
     """
     current = labels.current()
-    by_run = _by_run(current)
+    of_runs = by_run(current)
     spoken = {(label.run_id, label.annotator) for label in labels.rows}
-    errors, checked = find_suspects(by_run, scores) if scores is not None else ([], 0)
+    errors, checked = find_suspects(of_runs, scores) if scores is not None else ([], 0)
     votes = _votes(current)
     found = [
-        *_conflicts(by_run),
+        *_conflicts(of_runs),
         *_same_curves(current),
-        *_changed_curves(by_run),
+        *_changed_curves(of_runs),
         *errors,
         *_at_odds(votes),
-        *(_gone(by_run, scores) if scores is not None else ()),
+        *(_gone(of_runs, scores) if scores is not None else ()),
         *_shares(current),
     ]
     order = list(KINDS)
@@ -137,8 +137,8 @@ def check_labels(labels: Labels, scores: Sequence[Score] | None = None) -> Check
         withdrawn=len(spoken) - len(current),
         labels=len(current),
         unsure=sum(label.causes == (UNSURE,) for label in current),
-        runs=len(by_run),
-        shared=sum(len(given) > 1 for given in by_run.values()),
+        runs=len(of_runs),
+        shared=sum(len(given) > 1 for given in of_runs.values()),
         causes=dict(_count(current).most_common()),
         annotators=dict(Counter(label.annotator for label in current).most_common()),
         alpha=_alpha(votes),
@@ -150,13 +150,6 @@ def check_labels(labels: Labels, scores: Sequence[Score] | None = None) -> Check
 
 Votes = dict[str, dict[str, str]]
 """Run id, annotator, main cause; without those who cannot tell."""
-
-
-def _by_run(current: Sequence[Label]) -> dict[str, list[Label]]:
-    by_run: dict[str, list[Label]] = defaultdict(list)
-    for label in current:
-        by_run[label.run_id].append(label)
-    return by_run
 
 
 def _votes(current: Sequence[Label]) -> Votes:
@@ -198,9 +191,9 @@ def _pairs(votes: Votes) -> list[Pair]:
     return sorted(pairs, key=lambda pair: -pair.runs)
 
 
-def _conflicts(by_run: Mapping[str, list[Label]]) -> Iterator[Finding]:
+def _conflicts(of_runs: Mapping[str, list[Label]]) -> Iterator[Finding]:
     """Find runs whose annotators say different things; who cannot tell contradicts nobody."""
-    for run_id, given in by_run.items():
+    for run_id, given in of_runs.items():
         told = [label for label in given if label.causes != (UNSURE,)]
         if len({frozenset(label.causes) for label in told}) > 1:
             yield finding("conflict", said(told), told, (run_id,))
@@ -223,8 +216,8 @@ def _same_curves(current: Sequence[Label]) -> Iterator[Finding]:
         yield finding(kind, text, given, run_ids)
 
 
-def _changed_curves(by_run: Mapping[str, list[Label]]) -> Iterator[Finding]:
-    for run_id, given in by_run.items():
+def _changed_curves(of_runs: Mapping[str, list[Label]]) -> Iterator[Finding]:
+    for run_id, given in of_runs.items():
         hashes = {label.curve_hash for label in given if label.curve_hash}
         if len(hashes) > 1:
             text = f"{len(hashes)} different curves were looked at; {said(given)}"
@@ -247,9 +240,9 @@ def _at_odds(votes: Votes) -> Iterator[Finding]:
             yield Finding("annotator_at_odds", text, annotators=(who,), score=share)
 
 
-def _gone(by_run: Mapping[str, list[Label]], scores: Sequence[Score]) -> Iterator[Finding]:
+def _gone(of_runs: Mapping[str, list[Label]], scores: Sequence[Score]) -> Iterator[Finding]:
     known = {score.run_id for score in scores}
-    for run_id, given in by_run.items():
+    for run_id, given in of_runs.items():
         if run_id not in known:
             yield finding("gone", said(given), given, (run_id,))
 

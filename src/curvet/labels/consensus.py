@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .label import UNSURE, Label, Labels
+from .label import UNSURE, Label, Labels, by_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,7 @@ def consensus(labels: Labels) -> dict[str, Consensus]:
     >>> consensus(Labels(rows))["run 7"].shares
     {'lr_too_high': 0.75, 'exploding_gradients': 0.25}
     """
-    by_run: dict[str, list[Label]] = defaultdict(list)
-    for label in labels.current():
-        by_run[label.run_id].append(label)
-    return {run_id: _count(run_id, given) for run_id, given in by_run.items()}
+    return {run_id: _count(run_id, given) for run_id, given in by_run(labels.current()).items()}
 
 
 def _count(run_id: str, given: list[Label]) -> Consensus:

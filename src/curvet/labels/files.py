@@ -11,23 +11,24 @@ from typing import Any
 
 from ..causes.team import TeamCause
 from ..errors import LabelError
+from ..readers.sqlite import HEADER
 from ..report.as_csv import write_header, write_records
+from ..report.columns import schema_of
 from ..whole import whole
 from .exchange import EXCHANGES
 from .formats import JSON_FORMAT, MAX_BYTES, MAX_LINE, PARSERS, causes_of, read_text
 from .label import Labels
-from .rows import COLUMNS, OnBad, Progress, Tell, collect, to_record
+from .rows import (
+    COLUMNS,
+    OnBad,
+    Progress,
+    Tell,
+    collect,
+    show_nothing,
+    tell_nobody,
+    to_record,
+)
 from .store import is_url, masked, open_store
-
-_SQLITE = b"SQLite format 3\0"
-
-
-def _quiet(note: str) -> None:
-    """Tell nobody."""
-
-
-def _unseen(done: int, total: int | None) -> None:
-    """Show nothing."""
 
 
 def read_labels(
@@ -36,8 +37,8 @@ def read_labels(
     annotator: str | None = None,
     causes: Mapping[str, TeamCause] | None = None,
     on_bad: OnBad | None = None,
-    tell: Tell = _quiet,
-    progress: Progress = _unseen,
+    tell: Tell = tell_nobody,
+    progress: Progress = show_nothing,
 ) -> Labels:
     """Read labels, wherever they are.
 
@@ -98,7 +99,7 @@ def _of_store(where: str, known: dict[str, TeamCause]) -> Labels:
 def _is_sqlite(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
+            return file.read(len(HEADER)) == HEADER
     except OSError:
         return False
 
@@ -195,11 +196,8 @@ def _write_parquet(labels: Labels, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {"text": pa.string(), "whole": pa.int64(), "number": pa.float64()}
-    schema = pa.schema(
-        [pa.field(c.name, kinds[c.kind], metadata={"meaning": c.meaning}) for c in COLUMNS]
-    )
-    pq.write_table(pa.Table.from_pylist([to_record(label) for label in labels.rows], schema), path)
+    rows = [to_record(label) for label in labels.rows]
+    pq.write_table(pa.Table.from_pylist(rows, schema_of(COLUMNS)), path)
 
 
 _WRITERS: dict[str, Callable[[Labels, Path], None]] = {

@@ -245,8 +245,6 @@ def causes_of(path: Path, content: Any) -> dict[str, TeamCause]:
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise LabelError(f"{path}: no causes of a team; accepted: {accepted}")
     try:
-        if text := next((k for k, v in content.items() if isinstance(v.get("remedies"), str)), ""):
-            raise LabelError(f"the remedies of {text!r:.60} are one text, not a list")
         return by_key(TeamCause.of(key, plain) for key, plain in content.items())
     except (LabelError, TypeError) as error:
         raise LabelError(f"{path}: {error}; accepted: {accepted}") from error

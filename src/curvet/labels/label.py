@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ import numpy as np
 from ..causes import CAUSES
 from ..causes.team import TeamCause
 from ..errors import LabelError
-from ..roles import assign
+from ..roles import Channels, assign
 from ..run import Run
 
 TAXONOMY = 1
@@ -139,6 +139,14 @@ class Labels:
         return [label for label in latest.values() if label.causes]
 
 
+def by_run(labels: Iterable[Label]) -> dict[str, list[Label]]:
+    """Put the labels of each run together, in their order."""
+    found: dict[str, list[Label]] = {}
+    for label in labels:
+        found.setdefault(label.run_id, []).append(label)
+    return found
+
+
 def check_causes(label: Label, team: Collection[str]) -> None:
     """Refuse a label of causes that nobody has defined.
 
@@ -180,7 +188,11 @@ def curve_hash(run: Run) -> str:
     run : Run
         Any that has a training loss.
     """
-    channels = assign(run)
+    return hash_of(assign(run))
+
+
+def hash_of(channels: Channels) -> str:
+    """Return the `curve_hash` of a run whose curves have their roles."""
     digest = hashlib.sha256()
     for curve in (channels.loss, channels.val):
         for numbers in (curve.step, curve.value) if curve is not None else ():

@@ -42,6 +42,14 @@ OnBad = Callable[[LabelError], object]
 Progress = Callable[[int, int | None], object]
 
 
+def tell_nobody(note: str) -> None:
+    """Receive what there is to know, where nobody asks."""
+
+
+def show_nothing(done: int, total: int | None) -> None:
+    """Receive progress, where nobody looks."""
+
+
 def to_record(label: Label) -> dict[str, Any]:
     """Return the cells of a label."""
     return {
@@ -64,8 +72,8 @@ def collect(
     annotator: str | None = None,
     causes: Mapping[str, TeamCause] | None = None,
     on_bad: OnBad | None = None,
-    tell: Tell = lambda note: None,
-    progress: Progress = lambda done, total: None,
+    tell: Tell = tell_nobody,
+    progress: Progress = show_nothing,
 ) -> Labels:
     """Make labels of rows.
 

@@ -19,11 +19,11 @@ from typing import Any
 from ..causes import CAUSES
 from ..causes.team import TeamCause, by_key
 from ..errors import LabelError
+from ..readers.sqlite import HEADER
 from .label import UNSURE, Label, Labels, check_causes
-from .rows import Progress, to_record
+from .rows import Progress, show_nothing, to_record
 
 STORE_FORMAT = 1
-_SQLITE_MAGIC = b"SQLite format 3\0"
 _PATIENCE = 30.0  # seconds to wait for another writer
 _ANSWER = 10  # seconds to wait for a server
 _TRIES = 5  # of several processes that make the tables at once all but one fail
@@ -131,10 +131,10 @@ def _check_file(path: Path, create: bool) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") if path.exists() else _nothing() as file:
-            head = file.read(len(_SQLITE_MAGIC)) if file else b""
+            head = file.read(len(HEADER)) if file else b""
     except OSError as error:
         raise LabelError(f"{path}: cannot be opened ({error.strerror})") from error
-    if head and head != _SQLITE_MAGIC:
+    if head and head != HEADER:
         raise LabelError(
             f"{path}: no SQLite file; {_ACCEPTED}. To take labels out of a CSV or JSON file, use "
             "`curvet labels import`"
@@ -222,7 +222,7 @@ class Store:
         self,
         labels: Iterable[Label],
         *,
-        progress: Progress = lambda done, total: None,
+        progress: Progress = show_nothing,
     ) -> int:
         """Add labels, all or none; one that is there already is left out.
 
@@ -308,6 +308,43 @@ class Store:
             ) from error
         return Labels(labels, self.causes(), self.source)
 
+    def counts(self) -> tuple[int, int]:
+        """Count the rows of labels and causes: none is ever removed, so more means new ones."""
+        from sqlalchemy import func, select
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.engine.connect() as connection:
+                labels, causes = (
+                    int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+                    for table in (_tables().labels, _tables().causes)
+                )
+        except SQLAlchemyError as error:
+            raise LabelError(
+                f"{self.source}: the labels cannot be read ({self._reason(error):.200})"
+            ) from error
+        return labels, causes
+
+    def check_writable(self) -> None:
+        """Refuse a store that can be read only, before anybody has worked in vain.
+
+        Raises
+        ------
+        LabelError
+            Nothing can be written to it.
+        """
+        from sqlalchemy.exc import SQLAlchemyError
+
+        meta = _tables().meta
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(meta.update().values(value=meta.c.value))
+        except SQLAlchemyError as error:
+            raise LabelError(
+                f"{self.source}: labels cannot be written there ({self._reason(error):.200}); name "
+                "another place with --labels"
+            ) from error
+
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
@@ -320,13 +357,18 @@ class Store:
             with self.engine.begin() as connection:
                 yield connection
         except (SQLAlchemyError, UnicodeError) as error:
-            reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            for secret in (self.engine.url.password, self.engine.url.query.get("password")):
-                reason = reason.replace(str(secret), "***") if secret else reason
             raise LabelError(
-                f"{self.source}: the labels cannot be read or written ({reason:.300}); what was "
-                "added before is not lost. Check the address, the permissions and the disk"
+                f"{self.source}: the labels cannot be read or written "
+                f"({self._reason(error):.300}); what was added before is not lost. Check the "
+                "address, the permissions and the disk"
             ) from error
+
+    def _reason(self, error: Exception) -> str:
+        """Return what the database says: in a line, without how it was asked, and no password."""
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        for secret in (self.engine.url.password, self.engine.url.query.get("password")):
+            reason = reason.replace(str(secret), "***") if secret else reason
+        return reason
 
 
 @dataclass(frozen=True, slots=True)

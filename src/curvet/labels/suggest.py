@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..page.table import Score
-from .label import Label, Labels
+from .label import Label, Labels, by_run
 
 REASONS = ("uncertain", "novel", "disagreement", "cluster")
 """Why a run is suggested; the words are ``label_page.why_<reason>``."""
@@ -192,7 +192,7 @@ def arrange(
     scores, labels, annotator
         See `suggest`.
     """
-    said = by_run(labels.current())
+    said = by_annotator(labels.current())
     disputed, fresh, shared = [], [], []
     n_own = 0
     for each in order:
@@ -210,12 +210,12 @@ def arrange(
     return disputed + mixed(fresh, shared, n_own + len(disputed))
 
 
-def by_run(labels: Sequence[Label]) -> dict[str, dict[str, Label]]:
+def by_annotator(labels: Sequence[Label]) -> dict[str, dict[str, Label]]:
     """Return run -> annotator -> label."""
-    said: dict[str, dict[str, Label]] = defaultdict(dict)
-    for label in labels:
-        said[label.run_id][label.annotator] = label
-    return dict(said)
+    return {
+        run_id: {label.annotator: label for label in given}
+        for run_id, given in by_run(labels).items()
+    }
 
 
 def disagree(labels: Iterable[Label]) -> bool:

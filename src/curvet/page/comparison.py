@@ -57,9 +57,9 @@ def render_comparison(record: Mapping[str, Any]) -> str:
     ----------
     record : mapping
         ``old`` and ``new``: names of the bundles. All else may be left out: ``gate``, with
-        passed, forced (bool) and reasons (texts); ``held_out``, see `compare.compare`; ``field``,
-        see `compare.compare_on_trial`; ``provenance``, whose values are texts, numbers, or lists
-        or mappings of them; those of `PROVENANCE` have a name in words.
+        passed, forced (bool) and reasons (texts); ``held_out``, see `compare.compare_answers`;
+        ``field``, see `compare.compare_on_trial`; ``provenance``, whose values are texts, numbers,
+        or lists or mappings of them; those of `PROVENANCE` have a name in words.
     """
     own = files(__package__)
     style = own.joinpath("comparison.css").read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .sqlite import HEADER as SQLITE
 from .text import text_head
 
 _FIRST_BYTES = (
@@ -16,7 +17,7 @@ _FIRST_BYTES = (
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
-    (b"SQLite format 3\0", "an SQLite database without runs of MLflow or Trackio"),
+    (SQLITE, "an SQLite database without runs of MLflow or Trackio"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
     (b"\x89HDF", "an HDF5 file"),
     (b"\x7fELF", "a program"),

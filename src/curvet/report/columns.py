@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .as_json import row_to_dict
 
 if TYPE_CHECKING:
+    from pyarrow import Schema
+
     from ..archive import Row
 
 SCHEMA_VERSION = 1  # goes up when a column is renamed, removed or changes its meaning
@@ -57,6 +59,22 @@ _COLUMNS = (
     Column("limits", "text", "what the log cannot show, as it was sampled or smoothed"),
     Column("schema_version", "whole", "version of these columns"),
 )
+
+
+def schema_of(table: Iterable[Column], metadata: Mapping[str, str] | None = None) -> Schema:
+    """Return the columns as parquet has them, with what they mean."""
+    import pyarrow as pa
+
+    kinds = {
+        "text": pa.string(),
+        "whole": pa.int64(),
+        "number": pa.float64(),
+        "texts": pa.list_(pa.string()),
+    }
+    return pa.schema(
+        [pa.field(c.name, kinds[c.kind], metadata={"meaning": c.meaning}) for c in table],
+        metadata=metadata,
+    )
 
 
 def columns(causes: Iterable[str]) -> tuple[Column, ...]:

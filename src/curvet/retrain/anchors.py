@@ -18,6 +18,7 @@ from ..errors import CorpusError
 from ..predictor import make_inputs
 from ..roles import assign
 from ..run import Curve, Run
+from ..shipped import shipped
 from ..standardise import standardise_many
 
 NAME = "simulated.jsonl.xz"
@@ -25,9 +26,7 @@ NAME = "simulated.jsonl.xz"
 
 def anchors_path() -> Path:
     """Find the simulated runs that ship with the package: in a checkout, or in the wheel."""
-    here = Path(__file__).resolve().parents[1]
-    checkout = here.parents[1] / "data" / NAME
-    return checkout if checkout.is_file() else here / "data" / NAME
+    return shipped(f"data/{NAME}")
 
 
 def read_anchors(path: Path | None = None) -> tuple[Inputs, NDArray[np.str_]]:

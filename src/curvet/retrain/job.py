@@ -18,6 +18,7 @@ from ..adaptation import LEARN, RECALIBRATE, Adaptation, activations, start
 from ..bundle import Bundle
 from ..calibrate import Calibration, conformal_thresholds
 from ..causes import TeamCause
+from ..classifiers import Inputs
 from ..errors import LabelError
 from ..labels.consensus import Consensus, consensus
 from ..labels.label import UNSURE, Labels
@@ -196,10 +197,8 @@ def learn(
         rows = np.flatnonzero(folds == 0)
         runs, groups = runs.part(rows), groups[rows]
         folds = _folds(groups, rule, seed)
-    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
-    old = base.probabilities(runs.inputs)
-    seen = activations(base.classifiers, runs.inputs)
-    sample = Sample(start(old, known), seen, runs.shares, known, base.prior, _anchors(base, causes))
+    anchors = _anchors(base, causes)
+    sample = replace(_sample(base, causes, runs.inputs, runs.shares), anchors=anchors)
     tried = LEARN if depth == "features" else RECALIBRATE
     held_out = cross_fit(
         sample, folds, tried, workers, lambda done, total: progress(STEPS[2], done, total)
@@ -328,15 +327,19 @@ def _depth(asked: str, n_labelled: int, corpus: Path | None) -> str:
     return asked
 
 
+def _sample(base: Bundle, causes: Sequence[str], inputs: Inputs, shares: Array) -> Sample:
+    """Prepare runs to be learned from."""
+    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
+    log_p = start(base.probabilities(inputs), known)
+    return Sample(log_p, activations(base.classifiers, inputs), shares, known, base.prior)
+
+
 def _anchors(base: Bundle, causes: Sequence[str]) -> Sample:
     """Prepare the simulated runs that are learned from beside the team's."""
     inputs, keys = read_anchors()
     rows = np.isin(keys, causes)
-    known = np.array([base.causes.index(key) if key in base.causes else -1 for key in causes])
     shares = np.eye(len(causes))[[list(causes).index(key) for key in keys[rows]]]
-    old = base.probabilities(inputs[rows])
-    seen = activations(base.classifiers, inputs[rows])
-    return Sample(start(old, known), seen, shares, known, base.prior)
+    return _sample(base, causes, inputs[rows], shares)
 
 
 def _thresholds(held_out: Array, shares: Array) -> tuple[float, ...]:

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bundle import default_path, load_bundle, save_bundle
-from ..compare import COVERAGE, Answers, compare_answers
+from ..compare import Answers, answers_from, compare_answers
 from ..errors import BundleError, LabelError
 from ..home import SHIPPED, champion, history, install, is_home, next_version, number_of, refuse
 from ..labels.consensus import consensus
 from ..labels.label import Labels
 from ..page.comparison import write_comparison
-from ..predictor import Predictor, doubts
+from ..predictor import Predictor
 from ..texts import say
 from ..whole import whole
 from .gate import Tolerance, chance_of_luck, judge, on_trial
@@ -88,7 +88,8 @@ def publish(
     old = Predictor(load_bundle(place))
     version, made = next_version(home), lesson.base.manifest
     with _removed_on_error(version):
-        _save_held_out(version, lesson)
+        novelty = unseen_novelty(lesson)
+        _save_held_out(version, lesson, novelty)
         save_bundle(
             version,
             lesson.causes,
@@ -106,7 +107,7 @@ def publish(
         new = Predictor(load_bundle(version))
         while True:
             comparison = _compared(
-                place, old, version, new, lesson, field, tolerance, force, progress
+                place, old, version, new, lesson, novelty, field, tolerance, force, progress
             )
             reason = comparison["gate"]["reasons"][0]
             installed = bool(comparison["gate"]["passed"] or force)
@@ -147,6 +148,7 @@ def _compared(
     version: Path,
     new: Predictor,
     lesson: Lesson,
+    novelty: Array,
     field: Path | None,
     tolerance: Tolerance,
     force: bool,
@@ -157,7 +159,7 @@ def _compared(
     shares = lesson.runs.shares
     held_out = compare_answers(
         unseen_answers(place, old, lesson.runs),
-        _answers(new, lesson.held_out, unseen_novelty(lesson)),
+        answers_from(new, lesson.held_out, novelty),
         shares,
         lesson.causes,
         lesson.groups,
@@ -206,22 +208,14 @@ def unseen_novelty(lesson: Lesson) -> Array:
     return rank
 
 
-def _save_held_out(version: Path, lesson: Lesson) -> None:
+def _save_held_out(version: Path, lesson: Lesson, novelty: Array) -> None:
     """Keep what was said of each run before it was learned from, for comparisons to come."""
     np.savez_compressed(
         version / HELD_OUT,
         hashes=np.array(lesson.runs.hashes),
         probabilities=lesson.held_out.astype(np.float32),
-        novelty=unseen_novelty(lesson),
+        novelty=novelty,
     )
-
-
-def _answers(predictor: Predictor, probabilities: Array, novelty: Array) -> Answers:
-    """Say what follows from answers that a predictor would have given."""
-    bundle = predictor.bundle
-    likely = bundle.calibration.likely(probabilities, COVERAGE)
-    unlike, undecided = doubts(likely, novelty)
-    return Answers(bundle.name, bundle.causes, probabilities, likely, ~(unlike | undecided))
 
 
 def unseen_answers(place: Path, predictor: Predictor, runs: TeamRuns) -> Answers:
@@ -246,7 +240,7 @@ def unseen_answers(place: Path, predictor: Predictor, runs: TeamRuns) -> Answers
         for row, digest in enumerate(runs.hashes):
             if digest in row_of:
                 p[row], novelty[row] = before[row_of[digest]], far[row_of[digest]]
-    return _answers(predictor, p, novelty)
+    return answers_from(predictor, p, novelty)
 
 
 def compare_on_runs(

@@ -14,7 +14,7 @@ from ..archive import BATCH_POINTS, BATCH_SIZE, Row, find_in
 from ..classifiers import Inputs
 from ..errors import CurvetError, LabelError, ReadError
 from ..labels.consensus import Consensus
-from ..labels.label import curve_hash
+from ..labels.label import curve_hash, hash_of
 from ..predictor import make_inputs
 from ..readers.units import Log
 from ..roles import Channels, accuracy_in, assign
@@ -68,16 +68,13 @@ class TeamRuns:
         kept = [place for place, key in enumerate(self.causes) if key not in causes]
         shares = self.shares[:, kept]
         told = shares.sum(1) > 0
-        rows = np.flatnonzero(told).tolist()
         lost = [run_id for run_id, tells in zip(self.run_ids, told, strict=True) if not tells]
         notes = {**self.notes, SILENT: (*self.notes.get(SILENT, ()), *lost)}
-        return TeamRuns(
-            self.inputs[told],
-            shares[told] / shares[told].sum(1, keepdims=True),
-            tuple(self.causes[place] for place in kept),
-            tuple(self.run_ids[row] for row in rows),
-            tuple(self.hashes[row] for row in rows),
-            {reason: ids for reason, ids in notes.items() if ids},
+        return replace(
+            self.part(np.flatnonzero(told)),
+            shares=shares[told] / shares[told].sum(1, keepdims=True),
+            causes=tuple(self.causes[place] for place in kept),
+            notes={reason: ids for reason, ids in notes.items() if ids},
         )
 
 
@@ -193,7 +190,7 @@ class _Reading:
         self.seen.add(run_id)
         try:
             channels = assign(run)
-            digest = curve_hash(run)
+            digest = hash_of(channels)
         except CurvetError:
             self.note(BROKEN, run_id)
             return

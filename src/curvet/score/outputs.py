@@ -12,7 +12,7 @@ from typing import Any
 from ..causes import TeamCause
 from ..errors import ScoreError
 from ..report.as_csv import write_header, write_records
-from ..report.columns import SCHEMA_VERSION, Column
+from ..report.columns import SCHEMA_VERSION, Column, schema_of
 from ..whole import whole
 
 TEAM_CAUSES = "curvet.team_causes"
@@ -105,18 +105,9 @@ def _parquet(path: Path, table: Sequence[Column], words: Words) -> Iterator[Writ
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = {
-        "text": pa.string(),
-        "whole": pa.int64(),
-        "number": pa.float64(),
-        "texts": pa.list_(pa.string()),
-    }
     plain = {key: cause.to_dict() for key, cause in words.items()}
     told = {TEAM_CAUSES: json.dumps(plain)} if plain else {}
-    schema = pa.schema(
-        [pa.field(c.name, kinds[c.kind], metadata={"meaning": c.meaning}) for c in table],
-        metadata={"curvet.schema_version": str(SCHEMA_VERSION), **told},
-    )
+    schema = schema_of(table, {"curvet.schema_version": str(SCHEMA_VERSION), **told})
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
 
         def add(records: Sequence[Mapping[str, Any]]) -> None:

@@ -6,16 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..label import Labels
-from ..rows import Entry, Progress, Tell
-
-
-def _nobody(note: str) -> None:
-    """Tell nobody."""
-
-
-def _unseen(done: int, total: int | None) -> None:
-    """Show nothing."""
+from ..label import Labels, by_run
+from ..rows import Entry, Progress, Tell, show_nothing, tell_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +28,8 @@ class Options:
 
     runs: str | None = None
     scores: Path | None = None
-    tell: Tell = _nobody
-    progress: Progress = _unseen
+    tell: Tell = tell_nobody
+    progress: Progress = show_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +57,11 @@ class Exchange:
     write: Callable[[Labels, str, Options], int]
 
 
-def by_run(labels: Labels) -> dict[str, Labels]:
+def per_run(labels: Labels) -> dict[str, Labels]:
     """Return all that is said of each run."""
-    rows: dict[str, list[int]] = {}
-    for place, label in enumerate(labels.rows):
-        rows.setdefault(label.run_id, []).append(place)
     return {
-        run_id: Labels(tuple(labels.rows[place] for place in places), labels.causes, labels.source)
-        for run_id, places in rows.items()
+        run_id: Labels(tuple(rows), labels.causes, labels.source)
+        for run_id, rows in by_run(labels.rows).items()
     }
 
 

@@ -28,9 +28,9 @@ from ...report.thin import thin
 from ...roles import assign
 from ...run import Curve, Run
 from ...whole import whole
-from ..label import UNSURE, Label, Labels, curve_hash
+from ..label import UNSURE, Label, Labels, hash_of
 from ..rows import Entry, OnBad, Tell, refuse
-from .base import Exchange, Options, by_run, some
+from .base import Exchange, Options, per_run, some
 
 _SCHEME = "label-studio:"
 _RESULT = ("cause", "curves")  # names of the tags of the interface
@@ -139,7 +139,7 @@ def _write(labels: Labels, address: str, options: Options) -> int:
             "are; add --runs PATH, the folder or server that was scored"
         )
     folder = Path(address.removeprefix(_SCHEME))
-    given, verdicts = by_run(labels), _verdicts(options.scores)
+    given, verdicts = per_run(labels), _verdicts(options.scores)
     made = []
     failed: list[str] = []
     for run in read(options.runs, on_error=lambda error: failed.append(str(error.path))):
@@ -209,7 +209,7 @@ def _task(run: Run) -> dict[str, Any]:
     if len(val_step):
         title, shown = run.id, np.interp(step, val_step, val)
     curves = {"step": step.tolist(), "loss": loss.tolist(), "val_loss": shown.tolist()}
-    data = {"run_id": run.id, "curve_hash": curve_hash(run), "title": title, "curves": curves}
+    data = {"run_id": run.id, "curve_hash": hash_of(channels), "title": title, "curves": curves}
     return {"data": data}
 
 

@@ -29,7 +29,7 @@ from ...readers.units import printable
 from ..label import Label, Labels
 from ..rows import IMPORTED, Entry, Tell, to_record
 from ..store import masked
-from .base import Exchange, Options, by_run, some
+from .base import Exchange, Options, per_run, some
 
 _SCHEME = "mlflow:"
 _PREFIX = "curvet."
@@ -87,7 +87,7 @@ def _write(labels: Labels, address: str, options: Options) -> int:
     from mlflow.entities import RunTag
 
     address = address.removeprefix(_SCHEME)
-    given = by_run(labels)
+    given = per_run(labels)
     uri, _ = parts(address)
     on_server = {printable(run.info.run_id): run for run in _runs(address)}
     if missing := [run_id for run_id in given if run_id not in on_server]:

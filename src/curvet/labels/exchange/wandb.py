@@ -22,7 +22,7 @@ from ...readers.wandb import read_tags
 from ...readers.wandb_server import ACCEPTED, PAGE, connect, in_words, parts
 from ..label import Label, Labels
 from ..rows import IMPORTED, Entry, Tell
-from .base import Exchange, Options, by_run, some
+from .base import Exchange, Options, per_run, some
 
 _SCHEME = "wandb:"
 _CAUSE, _ANNOTATOR = "cause:", "annotator:"
@@ -91,7 +91,7 @@ def _runs(address: str) -> Iterator[Any]:
 def _write(labels: Labels, address: str, options: Options) -> int:
     if not address.startswith(_SCHEME):
         raise LabelError(f"{address}: offline runs are read only; accepted: {ACCEPTED}")
-    given = by_run(labels)
+    given = per_run(labels)
     on_server = {printable(run.id): run for run in _runs(address)}
     if missing := [run_id for run_id in given if run_id not in on_server]:
         options.tell(f"{len(missing)} runs are not in the project: {some(missing)}")

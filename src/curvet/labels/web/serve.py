@@ -18,7 +18,7 @@ from ...page.table import read_scores
 from ..store import Store, open_store
 from .app import make_app
 from .guard import Guard
-from .work import Order, Work, check_writable
+from .work import Order, Work
 
 HOST = "127.0.0.1"
 _PATIENCE = 3  # seconds that requests in progress have at the end
@@ -139,7 +139,7 @@ def prepare(
         store = undo.enter_context(
             closing(open_store(default_labels(table) if labels is None else labels))
         )
-        check_writable(store)
+        store.check_writable()
         work = Work(scores, known, store, order)
         undo.pop_all()
     token, port = secrets.token_urlsafe(), listening.getsockname()[1]

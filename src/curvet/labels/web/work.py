@@ -21,7 +21,7 @@ from ...score.state import Known
 from ...texts import say
 from ..label import UNSURE, Label, Labels, curve_hash
 from ..store import Store
-from ..suggest import Suggestion, arrange, by_run, teaching_order
+from ..suggest import Suggestion, arrange, by_annotator, teaching_order
 from .keys import strokes
 
 Order = Literal["suggested", "random", "table"]
@@ -91,7 +91,7 @@ class Work:
 
     def labels(self) -> Labels:
         """Return all labels, read anew where somebody has added some."""
-        counts = _counts(self.store)
+        counts = self.store.counts()
         with self._lock:
             if counts != self._read_at:
                 self._read(self.store.labels(), counts)
@@ -99,7 +99,7 @@ class Work:
 
     def _read(self, labels: Labels, counts: tuple[int, int]) -> None:
         self._labels, self._read_at = labels, counts
-        said = by_run(labels.current())
+        said = by_annotator(labels.current())
         self._here = {run_id: of_run for run_id, of_run in said.items() if run_id in self.place_of}
         know_team_causes(labels.causes)
 
@@ -107,7 +107,7 @@ class Work:
         """Add a label, without reading all the others again where it is the only new one."""
         before = self._read_at
         self.store.add([label])
-        counts = _counts(self.store)
+        counts = self.store.counts()
         with self._lock:
             if counts != (before[0] + 1, before[1]) or self._read_at != before:
                 return  # others have added some, too
@@ -296,48 +296,6 @@ class Work:
             raise LabelError(say("label_page.cause_known", key=cause.key))
         self.store.add_cause(cause, annotator)
         return {"news": self.news(annotator)}
-
-
-def _counts(store: Store) -> tuple[int, int]:
-    """Count the rows of labels and causes: none is ever removed, so more means new ones."""
-    from sqlalchemy import text
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with store.engine.connect() as connection:
-            labels, causes = (
-                int(connection.execute(text(f"SELECT COUNT(*) FROM {name}")).scalar_one())
-                for name in ("curvet_labels", "curvet_causes")
-            )
-    except SQLAlchemyError as error:
-        raise LabelError(f"{store.source}: the labels cannot be read ({_reason(error)})") from error
-    return labels, causes
-
-
-def _reason(error: Exception) -> str:
-    """Return what the database says, in a line and without how it was asked."""
-    return f"{' '.join(str(getattr(error, 'orig', None) or error).split()):.200}"
-
-
-def check_writable(store: Store) -> None:
-    """Refuse a store that can be read only, before anybody has worked in vain.
-
-    Raises
-    ------
-    LabelError
-        Nothing can be written to it.
-    """
-    from sqlalchemy import text
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        with store.engine.begin() as connection:
-            connection.execute(text("UPDATE curvet_meta SET value = value WHERE key = 'format'"))
-    except SQLAlchemyError as error:
-        raise LabelError(
-            f"{store.source}: labels cannot be written there ({_reason(error)}); name another "
-            "place with --labels"
-        ) from error
 
 
 def _causes_of(labels: Any) -> set[str]:
