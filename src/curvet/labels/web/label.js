@@ -299,13 +299,13 @@ async function main() {
     } catch (error) {
       chosen = causes; // Enter tries again
       busy = false;
+      document.querySelector("main").removeAttribute("aria-busy");
       paint();
       return complain(say("not_saved", { reason: error.message }), confirm);
-    } finally {
-      document.querySelector("main").removeAttribute("aria-busy");
     }
     complain("");
     await next();
+    document.querySelector("main").removeAttribute("aria-busy"); // not before keys work again
   }
 
   async function undo() {
