@@ -25,9 +25,9 @@ demo: .venv/.installed ## set up, then diagnose the runs of data/demo and draw t
 test: .venv/.installed-dev ## set up, then run every check: lint, format, types, tests
 	scripts/check
 
-model: .venv/.installed ## rebuild models/default from its seed: simulate, then train
+model: .venv/.installed ## rebuild models/default: simulate, then train on that and data/workshop
 	$(CURVET) simulate --runs $(RUNS) --out $(CORPUS) --seed $(SEED) --device $(DEVICE) --workers $(WORKERS)
-	$(CURVET) train --corpus $(CORPUS) --out models/default --seed $(SEED) --workers $(WORKERS)
+	$(CURVET) train --corpus $(CORPUS) --corpus data/workshop --out models/default --seed $(SEED) --workers $(WORKERS)
 
 clean: ## remove what the other targets made, but no corpus and no model
 	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -132,12 +132,16 @@ def page(field: Path | None) -> Iterator[str]:
     yield "```console"
     yield from (f"$ {command}" for command in bundle.manifest["commands"])
     yield "```\n"
+    beside = "".join(
+        f", and {other['runs']} real trainings of {other['rounds']} bases"
+        for other in bundle.manifest.get("beside", ())
+    )
     yield (
-        f"from {corpus['runs']} labelled runs of {corpus['rounds']} rounds, each logged in two "
-        "ways. Macro-F1 is the mean over the causes that occur; ECE is the expected calibration "
-        'error over 15 bins; intervals are bootstraps over bases. "First eleven" is macro-F1 over '
-        "the causes of the first release, with all twenty allowed as verdicts. Simulated runs "
-        "count with the prior (three in ten healthy), real ones count alike.\n"
+        f"from {corpus['runs']} simulated runs of {corpus['rounds']} rounds{beside}, each logged "
+        "in two ways. Macro-F1 is the mean over the causes that occur; ECE is the expected "
+        'calibration error over 15 bins; intervals are bootstraps over bases. "First eleven" is '
+        "macro-F1 over the causes of the first release, with all twenty allowed as verdicts. "
+        "Simulated runs count with the prior (half of them healthy), real ones count alike.\n"
     )
     yield "## Simulated rounds that training did not see\n"
     yield from overall(bundle.manifest["scores"])
@@ -146,7 +150,11 @@ def page(field: Path | None) -> Iterator[str]:
     evaluated = evaluate(field=ROOT / "data" / "real")
     trial = evaluated["field"]
     yield "## The field trial: real trainings, `data/real`\n"
-    yield "`curvet evaluate --field data/real`. Tasks and frameworks that no simulation has.\n"
+    yield (
+        "`curvet evaluate --field data/real`. Tasks and frameworks that nothing of the training "
+        "has. The real trainings among it share the trial's code of nets and faults, but no task, "
+        "setting, severity or rule by which a label is kept: see data/README.md.\n"
+    )
     for name in ("per step", "per epoch"):
         yield f"### Logged {name}\n"
         yield from overall(trial[name])

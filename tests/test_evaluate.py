@@ -73,7 +73,7 @@ def test_intervals_hold_the_figures_and_widen_with_fewer_bases() -> None:
 def made_up_pairs(y: list[int], also: list[int], base: list[str]) -> Labelled:
     none = Inputs(np.empty((len(y), 0), np.float32), np.empty((len(y), 0, 0), np.float32))
     text = np.array(base)
-    return Labelled(none, np.array(y), np.array(also), text, text, text, text, text)
+    return Labelled(none, np.array(y), np.array(also), *[text] * 5, np.ones(len(y)))
 
 
 def test_both_causes_have_to_be_first() -> None:

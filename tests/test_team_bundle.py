@@ -268,7 +268,7 @@ def test_evaluate_on_a_corpus_of_other_causes(
     n = len(inputs)
     y, none = np.arange(n) % len(CAUSES), np.full(n, -1)
     names = np.array([f"b{i}" for i in range(n)])
-    labelled = Labelled(inputs, y, none, names, names, names, names, names)
+    labelled = Labelled(inputs, y, none, *[names] * 5, np.ones(n))
     monkeypatch.setattr(evaluate, "load_labelled", lambda corpus: labelled)
     monkeypatch.setattr(evaluate, "corpus_seed", lambda corpus: 5)
     seen: dict[str, Any] = {}

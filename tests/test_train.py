@@ -21,7 +21,15 @@ from curvet.classifiers import Cnn, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import CorpusError, LabelError
 from curvet.evaluate import VIEWS, evaluate
-from curvet.labelled import Labelled, corpus_seed, load_labelled, split
+from curvet.labelled import (
+    REAL,
+    Labelled,
+    corpus_seed,
+    join,
+    load_labelled,
+    load_splits,
+    split,
+)
 from curvet.labels import Label, Labels
 from curvet.predictor import Predictor, predict_cause
 from curvet.prior import PRIOR
@@ -56,7 +64,7 @@ def made_up(cause: int, rng: np.random.Generator) -> Trace:
     return Trace(step, loss, norm, np.linspace(1, 0.1, n), at, 1.1 * loss[at], 7)
 
 
-def write_corpus(folder: Path, n_rounds: int = N_ROUNDS) -> Path:
+def write_corpus(folder: Path, n_rounds: int = N_ROUNDS, real: bool = False) -> Path:
     """Write rounds of made-up runs: one base, every cause."""
     folder.mkdir()
     for number in range(n_rounds):
@@ -68,7 +76,7 @@ def write_corpus(folder: Path, n_rounds: int = N_ROUNDS) -> Path:
         ]
         corpus._write_shard(corpus._shard_path(folder, number), trainings, len(CAUSES))
     manifest = {"format": CORPUS_FORMAT, "seed": 5, "runs": n_rounds * len(CAUSES)}
-    manifest |= {"rounds": n_rounds, "last": len(CAUSES)}
+    manifest |= {"rounds": n_rounds, "last": len(CAUSES), "real": real}
     (folder / "corpus.json").write_text(json.dumps(manifest))
     return folder
 
@@ -116,14 +124,14 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.mark.usefixtures("quick")
 def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
-    train(small_corpus, tmp_path / "a" / "mine", 3, lambda *done: calls.append(done))
+    train([small_corpus], tmp_path / "a" / "mine", 3, lambda *done: calls.append(done))
     assert calls[0] == (0, 100)
     assert calls[-1] == (100, 100)
     assert calls == sorted(calls)
 
-    train(small_corpus, tmp_path / "b" / "mine", 3)
+    train([small_corpus], tmp_path / "b" / "mine", 3)
     assert hashes(tmp_path / "a" / "mine") == hashes(tmp_path / "b" / "mine")
-    train(small_corpus, tmp_path / "c", 4)
+    train([small_corpus], tmp_path / "c", 4)
     other = hashes(tmp_path / "c")
     for name in ("tabular.npz", "mlp.safetensors", "cnn.safetensors", "novelty.npz"):
         assert other[name] != hashes(tmp_path / "a" / "mine")[name]
@@ -167,13 +175,45 @@ def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
     assert sum(found.probabilities.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_real_trainings_are_learned_from_beside_simulated_ones(
+    small_corpus: Path, tmp_path: Path
+) -> None:
+    real = write_corpus(tmp_path / "real", n_rounds=11, real=True)
+    train([small_corpus, real], tmp_path / "both", 3)
+    manifest = load_bundle(tmp_path / "both").manifest
+    assert manifest["corpus"]["rounds"] == N_ROUNDS
+    (beside,) = manifest["beside"]
+    assert (beside["rounds"], beside["logs"]) == (11, 11 * len(CAUSES) * LOGS_PER_RUN)
+    assert (
+        manifest["commands"][-1] == "curvet train --corpus small --corpus real --out both --seed 3"
+    )
+    # The scores are of simulated rounds alone.
+    assert manifest["scores"]["all channels"]["runs"] == len(CAUSES) * LOGS_PER_RUN
+
+
+def test_a_real_training_counts_as_many_simulated_ones(small_corpus: Path, tmp_path: Path) -> None:
+    real = write_corpus(tmp_path / "real", n_rounds=10, real=True)
+    splits = load_splits([small_corpus, real], 3)
+    both = join([parts[0] for parts in splits])
+    of_real = np.char.startswith(both.group, "real ")
+    assert of_real.sum() == 8 * len(CAUSES) * LOGS_PER_RUN
+    assert not set(both.base[of_real]) & set(both.base[~of_real])
+    for key, cause in enumerate(CAUSES):
+        mine = both.y == key
+        assert both.weight[mine].sum() / both.weight.sum() == pytest.approx(PRIOR[cause])
+        ratio = both.weight[mine & of_real].mean() / both.weight[mine & ~of_real].mean()
+        assert ratio == pytest.approx(REAL)
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_corpus_too_small_to_calibrate_is_refused(tmp_path: Path) -> None:
     few = write_corpus(tmp_path / "few", n_rounds=9)
     with pytest.raises(CorpusError, match=r"9 rounds is too small .* at least 1,000 runs"):
-        train(few, tmp_path / "out")
+        train([few], tmp_path / "out")
     with pytest.raises(CorpusError, match=r"no corpus\.json"):
-        train(tmp_path / "nowhere", tmp_path / "out")
+        train([tmp_path / "nowhere"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -305,7 +345,7 @@ def test_classifiers_are_trained_anew_on_a_team_s_runs_too(
         [archive],
         leave_out=["precision_overflow"],
         depth="all",
-        corpus=small_corpus,
+        corpora=[small_corpus],
         progress=lambda *done: told.append(done),
     )
     assert lesson.made["learned"] == "all"
@@ -324,7 +364,12 @@ def test_classifiers_are_trained_anew_on_a_team_s_runs_too(
     assert p.shape == (len(lesson.runs), len(CAUSES))
     assert np.allclose(p.sum(1), 1)
     again = learn(
-        base, labels, [archive], depth="all", corpus=small_corpus, leave_out=["precision_overflow"]
+        base,
+        labels,
+        [archive],
+        depth="all",
+        corpora=[small_corpus],
+        leave_out=["precision_overflow"],
     )
     assert np.array_equal(again.held_out, lesson.held_out)
 

@@ -75,5 +75,6 @@ def draw_labelled(y: NDArray[np.int64], seed: int) -> Labelled:
                 causes.append(int(cause))
     nothing = np.full(len(causes), "drawn")
     inputs = lean(make_inputs(runs))
-    one = np.full(len(causes), -1)
-    return Labelled(inputs, np.array(causes), one, nothing, nothing, nothing, nothing, nothing)
+    one, times = np.full(len(causes), -1), np.ones(len(causes))
+    rest = (nothing, nothing, nothing, nothing, nothing, times)
+    return Labelled(inputs, np.array(causes), one, *rest)

@@ -178,17 +178,7 @@ class Bench:
         return {style: _field_exam(style, rows) for style, rows in by_style.items()}
 
 
-_COLUMNS = ("y", "also", "base", "group", "task", "net", "style")
-
-
-def join(parts: Sequence[Labelled]) -> Labelled:
-    """Put runs of several parts together."""
-    table, image = (
-        np.concatenate([getattr(part.inputs, name) for part in parts])
-        for name in ("table", "image")
-    )
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS)
-    return Labelled(Inputs(table, image), *columns)
+_COLUMNS = ("y", "also", "base", "group", "task", "net", "style", "times")
 
 
 def _digest(corpus: Path) -> str:
@@ -234,6 +224,7 @@ def _field_exam(style: str, rows: Sequence[tuple[Channels, int, str, str]]) -> E
     channels, y, base, task = (list(column) for column in zip(*rows, strict=True))
     inputs = make_inputs([standardise(c) for c in channels])
     tasks, styles = np.array(task), np.full(len(y), style)
-    one = np.full(len(y), -1)
-    labelled = Labelled(inputs, np.array(y), one, np.array(base), tasks, tasks, styles, styles)
+    one, times = np.full(len(y), -1), np.ones(len(y))
+    rest = (np.array(base), tasks, tasks, styles, styles, times)
+    labelled = Labelled(inputs, np.array(y), one, *rest)
     return Exam(labelled, np.ones(len(y)), lambda: channels)

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from curvet.bundle import Bundle, load_bundle
 from curvet.classifiers import CLASSIFIERS, Inputs, predict_raw
 from curvet.errors import CorpusError
-from curvet.labelled import Labelled, corpus_seed
+from curvet.labelled import Labelled, corpus_seed, join
 from curvet.roles import Channels
 from curvet.simulate.corpus import LOGS_PER_RUN
 
 from .base import KEYS, Array, Ask, note
 from .drawn import draw_labelled
-from .exams import SHOWN, Bench, figures, join, marks, seen
+from .exams import SHOWN, Bench, figures, marks, seen
 from .model import fit
 from .rules import ask_rules
 

@@ -132,6 +132,7 @@ def _sequence_net(plan: Plan, feed: Feed) -> Any:
     from torch import nn
 
     length, width = feed.x.shape[1], plan.width
+    everywhere = feed.classify and feed.y.ndim > 1  # a symbol for each place
 
     class Sequence(nn.Module):
         def __init__(self) -> None:
@@ -165,8 +166,8 @@ def _sequence_net(plan: Plan, feed: Feed) -> Any:
                 h = self.core(h + self.place, self.mask)
             else:
                 h = self.core(h)[0]
-            y = self.head(self.drop(h if feed.classify else h[:, -1]))
-            return y.transpose(1, 2) if feed.classify else y  # (B, symbol, T) or (B, output)
+            y = self.head(self.drop(h if everywhere else h[:, -1]))
+            return y.transpose(1, 2) if everywhere else y  # (B, symbol, T) or (B, output)
 
     return Sequence()
 

@@ -11,6 +11,7 @@ from make_demo_runs import docs_text, shapes
 
 from .data import Data, bundled, classes, cut, regression, standard
 from .team_tasks import TEAM_TASKS
+from .workshop_tasks import WORKSHOP_TASKS
 
 
 def _spirals() -> Data:
@@ -121,5 +122,7 @@ TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
 
 @cache
 def load(task: str) -> Data:
-    """Load or draw a task's rows, be it one of the trial or of a team."""
-    return TASKS[task][0]() if task in TASKS else TEAM_TASKS[task].load()
+    """Load or draw a task's rows, be it one of the trial, of a team or of the workshop."""
+    if task in TEAM_TASKS:
+        return TEAM_TASKS[task].load()
+    return (TASKS | WORKSHOP_TASKS)[task][0]()

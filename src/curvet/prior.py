@@ -14,28 +14,15 @@ from .errors import PriorError
 
 Array = NDArray[np.float64]
 
-HEALTHY_SHARE = 0.3
-"""Prior probability of a healthy run under which classifiers are trained."""
+HEALTHY_SHARE = 0.5
+"""Prior probability of a healthy run: most runs of an archive are, half of those asked about."""
 
-RARE = {
-    # Validation that follows training down to nothing is mostly easy data.
-    "train_val_leak": 0.1,
-    # These presuppose what most runs do not have.
-    "resume_state_lost": 0.25,
-    "precision_overflow": 0.25,
-    # Of 88 threads in which people found out what was wrong, one was of these.
-    "unsuitable_optimizer": 0.5,
-    "batch_too_small": 0.5,
-    "batch_too_large": 0.5,
-}
-"""How common some faults are beside another."""
-
-_SHARES = {key: RARE.get(key, 1.0) for key in CAUSES if key != "healthy"}
 PRIOR = {
-    "healthy": HEALTHY_SHARE,
-    **{k: (1 - HEALTHY_SHARE) * share / sum(_SHARES.values()) for k, share in _SHARES.items()},
+    key: HEALTHY_SHARE if key == "healthy" else (1 - HEALTHY_SHARE) / (len(CAUSES) - 1)
+    for key in CAUSES
 }
-"""Prior probability of each cause, which training and calibration assume."""
+"""Prior probability of each cause, which training and calibration assume: all faults alike, for
+nobody has counted them, and a fault that is thought rare is never named."""
 
 ARCHIVE = "archive"
 """Name of the prior that is estimated from the runs themselves."""

@@ -19,13 +19,13 @@ from .classifiers.base import without
 from .classifiers.nets import DROP
 from .errors import CorpusError
 from .evaluate import score_pairs, score_views
-from .labelled import Labelled, corpus_seed, load_labelled, split
+from .labelled import Labelled, corpus_seed, join, load_splits
 from .novelty import Novelty, fit_novelty
 from .prior import PRIOR
 from .simulate.corpus import read_manifest
 from .standardise import OPTIONAL
 
-CLASSES = ("teacher", "clusters", "parity")
+CLASSES = ("teacher", "clusters", "parity", "classes")
 """Tasks that are classification; the others are regression and sequences."""
 
 _PRIOR = tuple(PRIOR[key] for key in CAUSES)
@@ -39,18 +39,18 @@ def drop_channels(inputs: Inputs, rng: np.random.Generator) -> Inputs:
 
 
 def train(
-    corpus: Path,
+    corpora: Sequence[Path],
     out: Path,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
     workers: int = 1,
 ) -> None:
-    """Train a predictor on a corpus and save it as a bundle.
+    """Train a predictor on one corpus or several and save it as a bundle.
 
     Parameters
     ----------
-    corpus : Path
-        Written by `simulate.corpus.simulate`.
+    corpora : sequence of Path
+        Written by `simulate.corpus.simulate`; the first one's held-out rounds give the scores.
     out : Path
         Folder of the bundle.
     seed : int
@@ -66,14 +66,14 @@ def train(
         No corpus, or one too small to calibrate on unseen bases.
     """
     progress(0, 100)
-    labelled = load_labelled(
-        corpus, lambda done, total: progress(10 * done // total, 100), workers=workers
-    )
-    fit, held, test = split(labelled, seed)
-    fit, held = fit.under_each(), held.under_each()
+    splits = load_splits(corpora, seed, lambda done, total: progress(done // 10, 100), workers)
+    fit, held = (join([parts[k] for parts in splits]).under_each() for k in (0, 1))
+    test = splits[0][2]
     lacking = [key for i, key in enumerate(CAUSES) if not (fit.y == i).any()]
     if lacking:
-        raise CorpusError(f"{corpus}: too few runs to learn {', '.join(lacking)}; simulate more")
+        raise CorpusError(
+            f"{corpora[0]}: too few runs to learn {', '.join(lacking)}; simulate more"
+        )
     progress(10, 100)
     classifiers = fit_classifiers(
         fit.inputs,
@@ -90,25 +90,40 @@ def train(
         seed,
     )
     progress(95, 100)
-    runs = int(read_manifest(corpus)["runs"])
+    described = [_described(*each) for each in zip(corpora, splits, strict=True)]
     made = {
-        "corpus": {
-            "seed": corpus_seed(corpus),
-            "runs": runs,
-            "logs": len(labelled.y),
-            "rounds": len(np.unique(labelled.group)),
-            "causes": {k: int((labelled.y == i).sum()) for i, k in enumerate(CAUSES)},
-        },
+        "corpus": described[0],
+        "beside": described[1:],
         "seed": seed,
         "prior": PRIOR,
-        "commands": [
-            f"curvet simulate --runs {runs} --out {_shown(corpus)} --seed {corpus_seed(corpus)}",
-            f"curvet train --corpus {_shown(corpus)} --out {_shown(out)} --seed {seed}",
-        ],
+        "commands": [*(_made_by(corpus) for corpus in corpora), _trained_by(corpora, out, seed)],
         **_scores(classifiers, calibration, novelty, test),
     }
     save_bundle(out, list(CAUSES), classifiers, calibration, novelty, made)
     progress(100, 100)
+
+
+def _described(corpus: Path, parts: Sequence[Labelled]) -> dict[str, Any]:
+    y = np.concatenate([part.y for part in parts])
+    return {
+        "seed": corpus_seed(corpus),
+        "runs": int(read_manifest(corpus)["runs"]),
+        "logs": len(y),
+        "rounds": sum(len(np.unique(part.group)) for part in parts),
+        "causes": {k: int((y == i).sum()) for i, k in enumerate(CAUSES)},
+    }
+
+
+def _made_by(corpus: Path) -> str:
+    """Return the command that made a corpus."""
+    manifest = read_manifest(corpus)
+    maker = "python scripts/make_workshop.py" if manifest.get("real") else "curvet simulate"
+    return f"{maker} --runs {manifest['runs']} --out {_shown(corpus)} --seed {manifest['seed']}"
+
+
+def _trained_by(corpora: Sequence[Path], out: Path, seed: int) -> str:
+    given = " ".join(f"--corpus {_shown(corpus)}" for corpus in corpora)
+    return f"curvet train {given} --out {_shown(out)} --seed {seed}"
 
 
 def _shown(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -33,17 +34,30 @@ def simulate(runs: int, out: Path, seed: int, device: str, workers: int) -> None
     click.echo(f"corpus: {out}", err=True)
 
 
-@click.command(epilog=examples("curvet train --corpus corpus --out models/own"))
-@click.option("--corpus", type=PATH, required=True, metavar="DIR", help="From curvet simulate.")
+@click.command(
+    epilog=examples(
+        "curvet train --corpus corpus --out models/own",
+        "curvet train --corpus corpus --corpus data/workshop --out models/own",
+    )
+)
+@click.option(
+    "--corpus",
+    "corpora",
+    type=PATH,
+    required=True,
+    multiple=True,
+    metavar="DIR",
+    help="From curvet simulate; may be given again, as for real trainings beside simulated ones.",
+)
 @click.option("--out", type=PATH, required=True, metavar="DIR", help="Folder of the bundle.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same predictor.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-def train(corpus: Path, out: Path, seed: int, workers: int) -> None:
+def train(corpora: Sequence[Path], out: Path, seed: int, workers: int) -> None:
     """Fit, calibrate and save a predictor."""
     from ..train import train as train_bundle
 
     with progress("steps") as show:
-        train_bundle(corpus, out, seed, show, workers)
+        train_bundle(corpora, out, seed, show, workers)
     click.echo(f"bundle: {out}", err=True)
 
 

@@ -75,9 +75,12 @@ def _no_nan(ctx: click.Context, parameter: click.Parameter, value: float) -> flo
 )
 @click.option(
     "--corpus",
+    "corpora",
     type=PATH,
+    multiple=True,
     metavar="DIR",
-    help="From curvet simulate; with it and 2,000 labels or more all classifiers are trained anew.",
+    help="From curvet simulate; with it and 2,000 labels or more all classifiers are trained anew. "
+    "May be given again.",
 )
 @click.option(
     "--field",
@@ -110,7 +113,7 @@ def retrain(
     leave_out: Sequence[str],
     group: str,
     depth: str,
-    corpus: Path | None,
+    corpora: Sequence[Path],
     field: Path | None,
     tolerance: float,
     force: bool,
@@ -152,7 +155,7 @@ def retrain(
             leave_out=leave_out,
             group=group,
             depth=depth,
-            corpus=corpus,
+            corpora=corpora,
             seed=seed,
             workers=workers,
             progress=show,

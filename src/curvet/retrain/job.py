@@ -108,7 +108,7 @@ def learn(
     leave_out: Sequence[str] = (),
     group: str = "auto",
     depth: str = "auto",
-    corpus: Path | None = None,
+    corpora: Sequence[Path] = (),
     seed: int = 0,
     workers: int = 1,
     progress: Progress = lambda step, done, total: None,
@@ -129,8 +129,8 @@ def learn(
         See `groups.group_runs`.
     depth : str
         One of `DEPTHS`, or "auto": as the number of labelled runs allows.
-    corpus : Path, optional
-        Simulated runs, without which not all can be trained anew.
+    corpora : sequence of Path
+        Runs with known causes, without which not all can be trained anew.
     seed : int
         Deals groups to folds.
     workers : int
@@ -143,7 +143,7 @@ def learn(
     LabelError
         Too few labels, or labels that teach nothing.
     """
-    _depth(depth, 0, corpus)  # told before the work
+    _depth(depth, 0, corpora)  # told before the work
     votes = consensus(labels)
     causes, own = _taxonomy(base, labels, votes, leave_out)
     learned = _without_unlearned(votes, causes)
@@ -168,7 +168,7 @@ def learn(
     )
     groups, rule = group_runs(runs.run_ids, runs.hashes, group)
     folds = _folds(groups, rule, seed)
-    depth = _depth(depth, n_labelled, corpus)
+    depth = _depth(depth, n_labelled, corpora)
     made = {
         "base": base.name,
         "seed": seed,
@@ -188,10 +188,15 @@ def learn(
             key: rare.get(key, _named(votes)[key]) for key in sorted(set(labels.causes) - set(own))
         },
     }
-    if depth == "all" and corpus is not None:
+    if depth == "all":
         taught = runs.part(np.flatnonzero(folds != 0))
         base = refit(
-            base, corpus, taught, seed, workers, lambda done, total: progress(STEPS[1], done, total)
+            base,
+            corpora,
+            taught,
+            seed,
+            workers,
+            lambda done, total: progress(STEPS[1], done, total),
         )
         # What the classifiers have seen cannot tell how sure they may be of what they have not.
         rows = np.flatnonzero(folds == 0)
@@ -312,14 +317,14 @@ def _expect_enough(
         )
 
 
-def _depth(asked: str, n_labelled: int, corpus: Path | None) -> str:
+def _depth(asked: str, n_labelled: int, corpora: Sequence[Path]) -> str:
     """Decide how much is learned."""
     if asked == "auto":
-        many = n_labelled >= MANY and corpus is not None
+        many = n_labelled >= MANY and len(corpora) > 0
         return "all" if many else "features" if n_labelled >= FEW else "recalibration"
     if asked not in DEPTHS:
         raise LabelError(f"--learn {asked}: unknown; accepted: auto, {', '.join(DEPTHS)}")
-    if asked == "all" and corpus is None:
+    if asked == "all" and not corpora:
         raise LabelError(
             "--learn all: the classifiers are trained on simulated runs as well as on yours; make "
             "some with `curvet simulate` and name them with --corpus"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..calibrate import Calibration, conformal_thresholds, fit_combination
 from ..causes import CAUSES
 from ..classifiers import Inputs, predict_raw
 from ..errors import LabelError
-from ..labelled import Labelled, load_labelled, split
+from ..labelled import Labelled, join, load_splits
 from ..novelty import fit_novelty
 from ..train import drop_channels, fit_classifiers
 from .runs import TeamRuns
@@ -27,26 +27,26 @@ TEAM_SHARE = 0.3
 
 def refit(
     base: Bundle,
-    corpus: Path,
+    corpora: Sequence[Path],
     runs: TeamRuns,
     seed: int,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Bundle:
-    """Train all classifiers on a corpus and on runs of a team.
+    """Train all classifiers on one corpus or several and on runs of a team.
 
     Parameters
     ----------
     base : Bundle
         What has been in use; it lends the prior of the causes that it knows.
-    corpus : Path
+    corpora : sequence of Path
         Written by `simulate.corpus.simulate`.
     runs : TeamRuns
         Those that may be learned from: none that is held out.
     seed : int
         Of splits and nets.
     workers : int
-        Processes that read the corpus.
+        Processes that read the corpora.
     progress : callable (done, total)
         In hundredths.
 
@@ -57,10 +57,8 @@ def refit(
     LabelError
         Neither the corpus nor the team has a run of some cause.
     """
-    read = load_labelled(
-        corpus, lambda done, total: progress(10 * done // total, 100), workers=workers
-    )
-    fit, held, _ = split(read, seed)
+    splits = load_splits(corpora, seed, lambda done, total: progress(done // 10, 100), workers)
+    fit, held = (join([parts[k] for parts in splits]) for k in (0, 1))
     place = np.array([runs.causes.index(key) if key in runs.causes else -1 for key in CAUSES])
     fit, held = (_of_causes(part.under_each(), place) for part in (fit, held))
     run, cause = np.nonzero(runs.shares)
@@ -74,7 +72,9 @@ def refit(
     weight = np.concatenate([fit.weight, theirs])
     n = len(runs.causes)
     if lacking := [key for k, key in enumerate(runs.causes) if not (y == k).any()]:
-        raise LabelError(f"no run to learn {lacking[0]!r} from, neither in {corpus} nor labelled")
+        raise LabelError(
+            f"no run to learn {lacking[0]!r} from, neither in {corpora[0]} nor labelled"
+        )
     classifiers = fit_classifiers(
         inputs,
         y,

@@ -73,6 +73,10 @@ class Training:
     recipe: str
 
 
+MakeRound = Callable[[int, int, str], list[Training]]
+"""Seed, number and device -> the trainings of one round."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
     """A labelled run of a corpus.
@@ -109,6 +113,7 @@ def simulate(
     device: str = "cpu",
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    make: MakeRound | None = None,
 ) -> None:
     """Fill a folder with labelled runs; goes on where an earlier call was stopped.
 
@@ -126,6 +131,9 @@ def simulate(
         Processes, one thread each.
     progress : callable (done, total)
         Called after every round.
+    make : callable (seed, number, device), optional
+        What trains a round in place of the simulator: a function that other processes can import.
+        Its runs count as real trainings, see `labelled.REAL`.
 
     Raises
     ------
@@ -135,7 +143,7 @@ def simulate(
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, seed)
     total = rounds = last = 0
-    with closing(_round_counts(out, seed, device, workers)) as counts:
+    with closing(_round_counts(out, seed, device, workers, make or simulate_round)) as counts:
         for count in counts:
             last = min(count, n_runs - total)
             total, rounds = total + count, rounds + 1
@@ -148,21 +156,25 @@ def simulate(
         "runs": n_runs,
         "rounds": rounds,
         "last": last,
+        "real": make is not None,
     }
     _write(out / "corpus.json", json.dumps(manifest, indent=1).encode())
 
 
-def _round_counts(out: Path, seed: int, device: str, workers: int) -> Generator[int, None, None]:
+def _round_counts(
+    out: Path, seed: int, device: str, workers: int, make: MakeRound
+) -> Generator[int, None, None]:
     """Make round after round and yield the labelled runs in each, without end."""
     if workers == 1:
         for number in itertools.count():
-            yield _make_round(out, seed, number, device, os.getpid())
+            yield _make_round(out, seed, number, device, os.getpid(), make)
     before = set(active_children())
     executor = ProcessPoolExecutor(workers, get_context("spawn"), _ignore_interrupt)
     numbers = itertools.count()
 
     def submit() -> Future[int]:
-        return executor.submit(_make_round, out, seed, next(numbers), device, os.getpid())
+        number = next(numbers)
+        return executor.submit(_make_round, out, seed, number, device, os.getpid(), make)
 
     try:
         # Some rounds ahead, so that a long one does not keep the other workers waiting.
@@ -285,7 +297,7 @@ def _shard_path(folder: Path, number: int) -> Path:
     return folder / f"round-{number:05d}.npz"
 
 
-def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> int:
+def _make_round(out: Path, seed: int, number: int, device: str, owner: int, make: MakeRound) -> int:
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
@@ -294,7 +306,7 @@ def _make_round(out: Path, seed: int, number: int, device: str, owner: int) -> i
     if device == "cpu":
         torch.set_num_threads(1)
     _keep_memory()
-    trainings = simulate_round(seed, number, device)
+    trainings = make(seed, number, device)
     labelled = sum(1 for _ in label(trainings))
     _write_shard(path, trainings, labelled)
     return labelled

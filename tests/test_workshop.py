@@ -1,0 +1,106 @@
+"""The workshop: real trainings that the shipped predictor learned from, and how they are made."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curvet.causes import CAUSES
+from curvet.recipe import Trace
+from curvet.simulate.corpus import Training, list_rounds, read_manifest, read_trainings
+
+ROOT = Path(__file__).parents[1]
+WORKSHOP = ROOT / "data" / "workshop"
+
+
+@pytest.fixture(scope="module")
+def trainings() -> list[Training]:
+    return [
+        training
+        for number, n_runs in list_rounds(WORKSHOP)
+        for training, _ in islice(read_trainings(WORKSHOP, number), n_runs)
+    ]
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "real_runs"]:
+        del sys.modules[name]
+
+
+def test_every_cause_is_there(trainings: list[Training]) -> None:
+    assert read_manifest(WORKSHOP)["real"]
+    assert len(trainings) == read_manifest(WORKSHOP)["runs"]
+    counts = {key: sum(t.cause == key for t in trainings) for key in CAUSES}
+    assert min(counts.values()) >= 5, counts
+    assert len({t.base for t in trainings}) == 49  # of three bases no run is a healthy twin
+
+
+def test_no_task_is_the_trial_s_or_a_team_s(trainings: list[Training]) -> None:
+    learned = {json.loads(training.recipe)["task"] for training in trainings}
+    for table in ("real/labels.csv", "team/truth.csv"):
+        with (ROOT / "data" / table).open(newline="", encoding="utf-8") as file:
+            asked = {row["task"] for row in csv.DictReader(file)}
+        assert asked
+        assert not learned & asked
+
+
+def test_series_fit_together(trainings: list[Training]) -> None:
+    for training in trainings:
+        trace = training.trace
+        assert len(trace.step) == len(trace.loss) == len(trace.grad_norm) == len(trace.lr) > 4
+        assert len(trace.val) == len(trace.val_at)
+        assert (trace.val_at < len(trace.loss)).all()
+        assert (np.diff(trace.step) == 1).all()  # a resume goes on where the checkpoint was
+        if training.cause in ("bad_data_batch", "resume_state_lost"):
+            assert 0 < trace.onset < len(trace.loss)
+
+
+def same(one: Trace, other: Trace) -> None:
+    """Hold a training to one in a shard, which keeps single precision."""
+    for name in ("loss", "grad_norm", "lr", "val"):
+        kept, made = getattr(one, name), getattr(other, name).astype(np.float32)
+        np.testing.assert_allclose(kept, made, rtol=1e-3, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("cause", ["healthy", "overfitting", "train_val_mismatch"])
+def test_a_training_can_be_had_again(trainings: list[Training], cause: str) -> None:
+    from real_runs.bases import train
+    from real_runs.plan import Plan
+    from real_runs.workshop import trace_of
+
+    fast = [t for t in trainings if t.cause == cause and t.net.startswith("mlp")]
+    found = min(fast, key=lambda training: len(training.trace.loss))
+    settings = json.loads(found.recipe)
+    plan = Plan(**{**settings, "resumes": tuple(settings["resumes"])})
+    assert json.loads(json.dumps(asdict(plan))) == settings
+    same(found.trace, trace_of(plan, train(plan)))
+
+
+@pytest.mark.usefixtures("scripts")
+def test_a_fault_fits_its_task() -> None:
+    from real_runs.plan import Plan
+    from real_runs.workshop import DRAWS, faulty
+
+    rng = np.random.default_rng(0)
+    assert set(DRAWS) == set(CAUSES) - {"healthy"}
+    text, table = Plan("phrases", "rnn", cell="lstm"), Plan("prices", "mlp", n_train=600)
+    assert not faulty("unnormalised_inputs", text, rng)  # symbols have no scale
+    assert not faulty("precision_overflow", text, rng)
+    for _ in range(20):
+        (changed,) = faulty("wrong_loss", table, rng)
+        assert changed.wrong_loss in ("broadcast", "product", "sign")
+        (changed,) = faulty("overfitting", table, rng)
+        assert changed.n_train <= 300
+        (changed,) = faulty("lr_too_high", table, rng)
+        assert changed.lr > 3 * table.lr
