@@ -22,6 +22,7 @@ ORDER = [
     "remedies",
     "run",
     "robust",
+    "compiled",
     "readers",
     "roles",
     "coerce",

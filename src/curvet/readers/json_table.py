@@ -28,6 +28,7 @@ from .text import first_line, head_lines, lines, value
 SIZE_LIMIT = 256 * 2**20  # bytes; a document is held as a whole, so this bounds the memory
 ACCEPTED = "lists of numbers by name, or records with a step and numbers"
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+_MAYBE = frozenset({"", ".txt", ".log", ".out"})
 _SPLITS = ("train", "training", "val", "valid", "validation", "eval", "dev", "test", "testing")
 
 
@@ -242,11 +243,11 @@ def _is_lines(path: Path) -> bool:
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    first = first_line(head).strip()
-    if path.suffix.casefold() in _SUFFIXES:
-        return bool(first)
+    suffix = path.suffix.casefold()
+    if suffix in _SUFFIXES:
+        return bool(first_line(head))
     # A text log may hold records, too; a log of nothing but records is for this reader.
-    if path.suffix.casefold() not in {"", ".txt", ".log", ".out"} or not first.startswith("{"):
+    if suffix not in _MAYBE or not (first := first_line(head).strip()).startswith("{"):
         return False
     try:
         return isinstance(json.loads(first), dict)
