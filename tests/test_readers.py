@@ -1587,3 +1587,22 @@ def _part(number: int, content: bytes) -> bytes:
 def _frame(content: bytes) -> bytes:
     length = struct.pack("<Q", len(content))
     return length + struct.pack("<I", tensorboard._checksum(length)) + content + bytes(4)
+
+
+@given(st.data())
+def test_records_that_repeat_are_found_as_one_by_one(data: st.DataObject) -> None:
+    lengths: list[int] = []
+    patterns = st.lists(st.sampled_from([0, 3, 40, 41, 300]), min_size=1, max_size=20)
+    for pattern in data.draw(st.lists(patterns, max_size=4)):
+        lengths += pattern * data.draw(st.sampled_from([1, 3, 40, 300]))
+    content = b"".join(_frame(bytes(length)) for length in lengths)
+    content = content[: data.draw(st.integers(len(content) - 50, len(content)))]
+    begins, place = [], 0
+    for length in lengths:
+        if place + 16 + length <= len(content):
+            begins.append(place + 12)
+        place += 16 + length
+    frames = curvet.readers.tensorboard._Frames.of(Path("a"), content)
+    assert frames.damage is None
+    assert frames.begins.tolist() == begins
+    assert (frames.ends - frames.begins).tolist() == lengths[: len(begins)]

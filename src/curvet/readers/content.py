@@ -16,7 +16,7 @@ _handed: tuple[Path, bytes, _Stamp | None] | None = None
 
 
 def start_of(path: Path, most: int) -> bytes:
-    """Return the first bytes of a file, at least one and up to `most`.
+    """Return the first bytes of a file.
 
     Parameters
     ----------
@@ -26,13 +26,18 @@ def start_of(path: Path, most: int) -> bytes:
     most : int
         Bytes.
     """
+    content = handed(path)
+    return content if content is not None and len(content) < most else _read(path, most)[0]
+
+
+def handed(path: Path) -> bytes | None:
+    """Return all of a file where `hand_on` kept it; see `start_of`."""
     global _handed
-    handed, _handed = _handed, None
-    if handed is not None and handed[0] is path and len(handed[1]) < most:
-        _, content, stamp = handed
-        if stamp is None or stamp == _stamp(os.stat(path)):
-            return content
-    return _read(path, most)[0]
+    kept, _handed = _handed, None
+    if kept is None or kept[0] is not path:
+        return None
+    _, content, stamp = kept
+    return content if stamp is None or stamp == _stamp(os.stat(path)) else None
 
 
 def hand_on(path: Path, most: int) -> bytes:
