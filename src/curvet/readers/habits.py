@@ -87,6 +87,18 @@ MEGATRON = Logging(
     smoothing="mean",
     nonfinite="dropped",
 )
+SPACY = Logging(
+    "the sum over the steps since the last evaluation (eval_frequency): spacy/training/loop.py, "
+    "train_while_improving",
+    interval="steps",
+    smoothing="mean",
+    nonfinite="kept",
+)
+ESPNET = Logging(
+    "the mean over the batches since the last log: espnet2/train/reporter.py, log_message",
+    interval="steps",
+    smoothing="mean",
+)
 FAIRSEQ = Logging(
     "train_inner is averaged since the last log: fairseq_cli/train.py, "
     'metrics.reset_meters("train_inner")',

@@ -155,7 +155,8 @@ def _named_runs(item: Mapping[str, Any]) -> dict[str, dict[str, Curve]]:
     """Tell {"run 1": {"loss": [...]}, "run 2": {"loss": [...]}} from series in groups."""
     if len(item) < 2 or not all(isinstance(inner, dict) for inner in item.values()):
         return {}
-    if any(plain(key) in _SPLITS or "loss" in plain(key) for key in item) or _is_counted(item):
+    sets = [plain(key).rstrip("0123456789") for key in item]  # boosting has valid_0, valid_1
+    if any(name in _SPLITS or "loss" in name for name in sets) or _is_counted(item):
         return {}
     runs = {key: _curves(inner) for key, inner in item.items()}
     tags = {frozenset(curves) for curves in runs.values()}

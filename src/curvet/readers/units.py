@@ -16,6 +16,7 @@ from .describe import describe
 from .habits import logging_of
 from .locations import (
     ARCHIVES_OPEN,
+    PACKED,
     archive_kind,
     close_archives,
     is_local,
@@ -147,8 +148,8 @@ class _Building:
 def find_units(root: Path, readers: Sequence[Reader], accepted: str) -> Iterator[Unit | ReadError]:
     """Search a path for logs, however many there are.
 
-    Zip and tar files are searched as folders. A unit of several files comes when its folder has
-    been walked to its end.
+    Zip, tar and compressed files are searched as folders. A unit of several files comes when its
+    folder has been walked to its end.
 
     Parameters
     ----------
@@ -221,9 +222,10 @@ class _Search:
                 yield key
         for building in pending.values():
             below = _below(building.path, top)
-            yield _finish(building, name if below == "." else f"{name}/{below}", taken)
-        self.archives += 1
-        if self.archives % ARCHIVES_OPEN == 0:
+            itself = below == "." or archive_kind(archive) == PACKED
+            yield _finish(building, name if itself else f"{name}/{below}", taken)
+        self.archives += archive_kind(archive) != PACKED  # which is never kept open
+        if self.archives and self.archives % ARCHIVES_OPEN == 0:
             close_archives()
 
     def _add(self, path: Path, pending: dict[_Key, _Building]) -> _Key | ReadError:

@@ -14,7 +14,7 @@ from ..archive import Row, diagnose_units
 from ..errors import BundleError, ReadError
 from ..readers import READERS, SERVERS, ServerRun, Unit
 from ..readers.content import hand_on
-from ..readers.locations import ARCHIVES_OPEN, close_archives, is_local, locate
+from ..readers.locations import ARCHIVES_OPEN, PACKED, close_archives, is_local, locate
 from ..report.columns import to_record
 from ..texts import in_language
 
@@ -117,7 +117,8 @@ def _score_batch(task: Task, setting: Setting) -> Result:
             result.append((log, digest, None))
             if not digest or digest != known:
                 changed.append(len(result) - 1)
-                archives.add(place.partition("::")[2])
+                scheme, _, archive = place.partition("::")
+                archives.add("" if f"{PACKED}://" in scheme else archive)  # never kept open
                 yield found
 
     for number, rows in enumerate(diagnose_units(read_anew(), predictor)):
