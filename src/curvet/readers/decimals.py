@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,8 +70,12 @@ def _compiled(body: bytes, mark: bytes, shape: tuple[int, int]) -> NDArray[np.fl
     characters = np.frombuffer(bytearray(body), np.uint8)
     found = rows(characters, mark[0], cells, left, POWERS, EXACT)
     for column, row, begin, end in left[: max(found, 0)].tolist():
-        cell = body[begin:end]
-        if any(sign in cell for sign in _FOREIGN):
-            return None
-        cells[column, row] = float(cell)
+        cells[column, row] = _number(body[begin:end])
     return None if found < 0 else cells
+
+
+@lru_cache(maxsize=256)  # most are "nan"
+def _number(cell: bytes) -> float:
+    if any(sign in cell for sign in _FOREIGN):
+        raise ValueError("no plain number")
+    return float(cell)
