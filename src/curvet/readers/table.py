@@ -32,6 +32,7 @@ from .habits import unknown
 from .layout import ACCEPTED, Layout, find_layout, is_number, split_cells
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
 from .text import (
+    HEAD,
     LINE_LIMIT,
     decimal_comma,
     ends_with_newline,
@@ -145,6 +146,8 @@ def _all_numbers(path: Path) -> _Runs | None:
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
     header, _, body = content.partition(b"\n")
+    if len(header) > HEAD:  # kept for other files
+        return None
     layout = _plain_layout(header, path.suffix.casefold())
     if layout is None:
         return None

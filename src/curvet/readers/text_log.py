@@ -353,12 +353,13 @@ def _read_espnet(log: _Log, line: str) -> bool:
     """
     if match := _ESPNET.search(line):
         epoch = float(match[1])
+        log.logging = ESPNET
         step = log.ends.get(epoch - 1, 0.0) + float(match[3])
         cells = assigned(line[match.end() :], match[2] or "")
-        log.logging = ESPNET
         log.add([("epoch", epoch), ("step", step), *cells], inside=True)
     elif match := _ESPNET_EPOCH.search(line):
         epoch = float(match[1])
+        log.logging = ESPNET
         for part in _ESPNET_PART.finditer(line, match.end()):
             cells = assigned(part[2], part[1] or "")
             counts = [cell for name, cell in cells if name == "total_count"]

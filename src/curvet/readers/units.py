@@ -211,9 +211,10 @@ class _Search:
             yield _finish(building, _below(building.path, root), taken)
 
     def inside(self, archive: Path, name: str, taken: set[int]) -> Iterator[Unit | ReadError]:
-        """Search a zip or tar file; its members need not stand in the order of their names."""
+        """Search an archive; its members need not stand in the order of their names."""
         problems: list[ReadError] = []
         top, inside = members(archive, problems.append)
+        packed = archive_kind(archive) == PACKED
         yield from _drain(problems)
         pending: dict[_Key, _Building] = {}
         for path in inside:
@@ -222,10 +223,12 @@ class _Search:
                 yield key
         for building in pending.values():
             below = _below(building.path, top)
-            itself = below == "." or archive_kind(archive) == PACKED
+            itself = packed or below == "."
             yield _finish(building, name if itself else f"{name}/{below}", taken)
-        self.archives += archive_kind(archive) != PACKED  # which is never kept open
-        if self.archives and self.archives % ARCHIVES_OPEN == 0:
+        if packed:
+            return  # it is not kept open
+        self.archives += 1
+        if self.archives % ARCHIVES_OPEN == 0:
             close_archives()
 
     def _add(self, path: Path, pending: dict[_Key, _Building]) -> _Key | ReadError:
