@@ -16,11 +16,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SETTINGS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
-def kernel(signature: str) -> Callable[[F], F]:
-    """Compile a function for arguments of these types, or load what was compiled before."""
-    from numba import njit
+def kernel(reads: str, writes: str) -> Callable[[F], F]:
+    """Compile a function for arguments of these types, or load what was compiled before.
 
-    compiled: Callable[[F], F] = njit(signature, cache=True, **_SETTINGS)
+    Parameters
+    ----------
+    reads, writes : str
+        numba's names for the types of the first arguments, which may be arrays that nobody may
+        write to, and of those that are filled.
+    """
+    from numba import njit, types
+    from numba.core.sigutils import normalize_signature
+
+    given, _ = normalize_signature(f"void({reads})")
+    filled, _ = normalize_signature(f"void({writes})")
+    read_only = [
+        one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given
+    ]
+    compiled: Callable[[F], F] = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
     return compiled
 
 

@@ -28,7 +28,7 @@ Table = NDArray[np.float32]
 _INPUT = "float32[:,:,::1]"
 
 
-@kernel(f"void({_INPUT}, int64[:,::1], {_INPUT}, {_INPUT}, {_INPUT}, {_INPUT})")
+@kernel(f"{_INPUT}, int64[:,::1]", ", ".join([_INPUT] * 4))
 def prepare(
     x: Table, groups: NDArray[np.int64], first: Table, both: Table, cross: Table, last: Table
 ) -> None:
@@ -68,7 +68,7 @@ def prepare(
                     rs[r + c], ss[t + c] = high - low, xs[x3 + c] - low
 
 
-@kernel(f"void({_INPUT}, {_INPUT}, {_INPUT}, {_INPUT}, float32[::1], int64, {_INPUT})")
+@kernel(f"{_INPUT}, {_INPUT}, {_INPUT}, {_INPUT}, float32[::1], int64", _INPUT)
 def finish(
     first: Table, both: Table, cross: Table, last: Table, bias: Table, margin: int, out: Table
 ) -> None:

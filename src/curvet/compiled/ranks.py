@@ -24,7 +24,7 @@ def reached(value: np.float32, knots: Table) -> int:
     return count
 
 
-@kernel("void(float32[:,::1], int64[::1], float32[:,::1], float32[:,::1], float32[:,:])")
+@kernel("float32[:,::1], int64[::1], float32[:,::1], float32[:,::1]", "float32[:,:]")
 def interpolate(
     table: Table, columns: NDArray[np.int64], knots: Table, scores: Table, out: Table
 ) -> None:

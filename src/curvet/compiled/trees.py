@@ -35,8 +35,9 @@ def _rank(
 
 
 @kernel(
-    "void(float32[:,::1], int64[::1], float32[:,::1], int64[::1], int32[:,::1], "
-    "int16[:,:,::1], float64[:,::1], float64[:,::1])"
+    "float32[:,::1], int64[::1], float32[:,::1], int64[::1], int32[:,::1], int16[:,:,::1], "
+    "float64[:,::1]",
+    "float64[:,::1]",
 )
 def add_leaves(
     table: NDArray[np.float32],
