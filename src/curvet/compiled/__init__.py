@@ -30,9 +30,7 @@ def kernel(reads: str, writes: str) -> Callable[[F], F]:
 
     given, _ = normalize_signature(f"void({reads})")
     filled, _ = normalize_signature(f"void({writes})")
-    read_only = [
-        one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given
-    ]
+    read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
     compiled: Callable[[F], F] = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
     return compiled
 

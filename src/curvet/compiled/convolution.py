@@ -58,8 +58,8 @@ def prepare(
             to += n
             if groups[g, 1] == 2:
                 for c in range(channels):
-                    middle = xs[x1 + c]
-                    ps[t + c], qs[t + c], ss[t + c] = xs[x0 + c] - middle, middle, xs[x2 + c] - middle
+                    low = xs[x1 + c]
+                    ps[t + c], qs[t + c], ss[t + c] = xs[x0 + c] - low, low, xs[x2 + c] - low
             else:
                 crossed += n
                 for c in range(channels):

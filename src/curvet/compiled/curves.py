@@ -19,8 +19,19 @@ def middle(ordered: Array) -> float:
 
 @part
 def median(values: Array) -> float:
-    """Take the median of finite values."""
-    return middle(np.sort(values))
+    """Take the median of finite values, of which there are few."""
+    ordered, n, gap = values.copy(), len(values), 1
+    while gap < n // 3:
+        gap = 3 * gap + 1
+    while gap:  # Shell's sort, which takes numba a tenth of the time to compile as numpy's does
+        for i in range(gap, n):
+            value, at = ordered[i], i
+            while at >= gap and ordered[at - gap] > value:
+                ordered[at] = ordered[at - gap]
+                at -= gap
+            ordered[at] = value
+        gap //= 3
+    return middle(ordered)
 
 
 @part
@@ -160,5 +171,6 @@ def running_median(x: Array, half: int, stride: int, out: Array) -> None:
                 _insert(window, k, x[run, at + k * stride])
             out[run, begin] = window[size // 2]
             for i in range(begin + stride, n, stride):
-                _exchange(window, x[run, i + first - stride], x[run, i + first + (size - 1) * stride])
+                at = i + first - stride
+                _exchange(window, x[run, at], x[run, at + size * stride])
                 out[run, i] = window[size // 2]

@@ -78,7 +78,10 @@ COLUMNS: tuple[Calculator, ...] = (
     *(calculator("time_reversal_asymmetry_statistic", lag=lag) for lag in _FEW_LAGS),
     # _frequencies
     *(calculator("fft_coefficient", attr="abs", coeff=c) for c in _COEFFICIENTS),
-    *(calculator("fft_aggregated", aggtype=a) for a in ("centroid", "variance", "skew", "kurtosis")),
+    calculator("fft_aggregated", aggtype="centroid"),
+    calculator("fft_aggregated", aggtype="variance"),
+    calculator("fft_aggregated", aggtype="skew"),
+    calculator("fft_aggregated", aggtype="kurtosis"),
 )
 """What each column holds: first what `_order` fills, then `_moments`, and so on."""
 
