@@ -95,5 +95,6 @@ def interpolate(at: Array, x: Array, y: Array) -> Array:
     from .compiled import curves
 
     out = np.empty(at.shape)
-    curves.interpolate(*(np.asarray(each, np.float64) for each in (at, x, y)), out)
+    at, x, y = (np.asarray(each, np.float64) for each in (at, x, y))
+    curves.interpolate(at, x, y, out)
     return out

@@ -235,8 +235,10 @@ def _course(y: Array, smooth: Array, out: Array) -> None:
     from .compiled import traits
 
     residual, change, third = y - smooth, y[:, 1:] - y[:, :-1], max(2, y.shape[1] // 3)
-    changes = (np.sort(part, axis=1) for part in (change, change[:, :third], change[:, -third:]))
-    traits.course(y, smooth, residual, np.sort(residual, axis=1), *changes, out)
+    every, early, late = (
+        np.sort(c, axis=1) for c in (change, change[:, :third], change[:, -third:])
+    )
+    traits.course(y, smooth, residual, np.sort(residual, axis=1), every, early, late, out)
     for place, share in ((-4, 25), (-2, 50)):
         at, n = len(_OF_CURVE) + place, max(4, y.shape[1] * share // 100)
         x, end = np.linspace(0, 1, n), y[:, -n:]

@@ -149,7 +149,7 @@ class _Convolution:
             if take == 3:
                 cross.append((mine[0] - mine[1] + mine[2]) / 2)
         parts = [np.concatenate(p).astype(np.float32) for p in (first, both, cross, last)]
-        return cls(size // 2, np.array(groups), *parts, bias)
+        return cls(size // 2, np.array(groups), parts[0], parts[1], parts[2], parts[3], bias)
 
 
 _Layers = tuple[list[_Convolution], NDArray[np.float32], NDArray[np.float32]]
@@ -180,12 +180,12 @@ def _forward(layers: _Layers, image: NDArray[np.float32]) -> NDArray[np.float32]
         seen = [np.empty((len(x), pairs, len(part)), np.float32) for part in parts]
         prepare(x, convolution.groups, *seen)
         # One product for all runs, rather than one for each.
-        products = [
+        p, q, r, s = (
             (a.reshape(-1, len(part)) @ part).reshape(len(x), pairs, -1)
             for a, part in zip(seen, parts, strict=True)
-        ]
+        )
         x = _padded(len(x), 2 * pairs, len(convolution.bias), margin)
-        finish(*products, convolution.bias, margin, x)
+        finish(p, q, r, s, convolution.bias, margin, x)
     pooled = np.concatenate([x.mean(1), x.max(1)], axis=1)
     return np.asarray(pooled @ weight + bias)
 

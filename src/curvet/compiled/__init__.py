@@ -9,7 +9,7 @@ the compiler. A module here is imported by the function that needs it: numba tak
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,11 +28,11 @@ def kernel(reads: str, writes: str) -> Callable[[F], F]:
     from numba import njit, types
     from numba.core.sigutils import normalize_signature
 
-    given, _ = normalize_signature(f"void({reads})")
-    filled, _ = normalize_signature(f"void({writes})")
+    types_of: Callable[[str], tuple[tuple[Any, ...], Any]] = normalize_signature
+    given, filled = (types_of(f"void({names})")[0] for names in (reads, writes))
     read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
-    compiled: Callable[[F], F] = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
-    return compiled
+    compiled: Any = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
+    return cast("Callable[[F], F]", compiled)
 
 
 def part(function: F) -> F:

@@ -14,7 +14,9 @@ Array = NDArray[np.float64]
 def middle(ordered: Array) -> float:
     """Take the median of what is in order."""
     n = len(ordered)
-    return ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2
+    if n % 2:
+        return float(ordered[n // 2])
+    return float((ordered[n // 2 - 1] + ordered[n // 2]) / 2)
 
 
 @part
@@ -41,7 +43,7 @@ def quantile(ordered: Array, share: float) -> float:
     below = int(share * last)
     low, high = ordered[below], ordered[min(below + 1, last)]
     t = share * last - below
-    return low + (high - low) * t if t < 0.5 else high - (high - low) * (1 - t)
+    return float(low + (high - low) * t if t < 0.5 else high - (high - low) * (1 - t))
 
 
 @part
@@ -88,10 +90,11 @@ def interpolated(at: float, x: Array, y: Array) -> float:
         else:
             above = i
     if below < 0:
-        return y[0]
+        return float(y[0])
     if below == len(x) - 1:
-        return y[below]
-    return (y[below + 1] - y[below]) / (x[below + 1] - x[below]) * (at - x[below]) + y[below]
+        return float(y[below])
+    rise = (y[below + 1] - y[below]) / (x[below + 1] - x[below])
+    return float(rise * (at - x[below]) + y[below])
 
 
 @part
@@ -107,11 +110,8 @@ def _insert(window: Array, n: int, value: float) -> None:
 def _exchange(window: Array, old: float, new: float) -> None:
     """Put a value in the place of another, and all in order again."""
     at = 0
-    if len(window) <= 32:  # to count is quicker than to search
-        for k in range(len(window)):
-            at += window[k] < old
-    else:
-        at = np.searchsorted(window, old)
+    for k in range(len(window)):  # several at once, which is quicker than to search
+        at += window[k] < old
     while at > 0 and window[at - 1] > new:
         window[at] = window[at - 1]
         at -= 1

@@ -139,7 +139,9 @@ def _binned_entropy(ordered: Array) -> float:
     for k in range(1, _BINS + 1):
         below = n
         if k < _BINS:
-            below = np.searchsorted(ordered, low + (high - low) * k / _BINS)
+            edge, below = low + (high - low) * k / _BINS, before
+            while below < n and ordered[below] < edge:
+                below += 1
         found += _surprise((below - before) / n)
         before = below
     return found

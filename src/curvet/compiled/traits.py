@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 def _log(value: float) -> float:
     """log10 of the magnitude, at least -8."""
     size = abs(value)
-    return np.log10(1e-8 if size < 1e-8 else size)
+    return float(np.log10(1e-8 if size < 1e-8 else size))
 
 
 @part
@@ -67,7 +67,7 @@ def _covariance(x: Array, y: Array) -> float:
 
 @part
 def _correlation(x: Array, y: Array) -> float:
-    return _covariance(x, y) / np.sqrt(_covariance(x, x) * _covariance(y, y))
+    return float(_covariance(x, y) / np.sqrt(_covariance(x, x) * _covariance(y, y)))
 
 
 @sums

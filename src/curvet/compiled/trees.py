@@ -69,7 +69,8 @@ def add_leaves(
         here = min(len(table) - begin, width)
         totals[:] = 0.0
         for tree in range(len(row)):
-            leaf[:] = 0
+            for j in range(width):
+                leaf[j] = 0
             for node in range(n_nodes):
                 rank = ranks[row[tree, node]]
                 limit, first = nodes[tree, node, 0], nodes[tree, node, 1]
@@ -79,4 +80,6 @@ def add_leaves(
             value, total = leaves[tree], totals[tree % n_scores]
             for j in range(width):
                 total[j] += value[leaf[j]]
-        out[begin : begin + here] = totals[:, :here].T
+        for j in range(here):
+            for score in range(n_scores):
+                out[begin + j, score] = totals[score, j]
