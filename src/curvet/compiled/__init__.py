@@ -9,19 +9,30 @@ the compiler. A module here is imported by the function that needs it: numba tak
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SETTINGS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
 
-def kernel(signature: str) -> Callable[[F], F]:
-    """Compile a function for arguments of these types, or load what was compiled before."""
-    from numba import njit
+def kernel(reads: str, writes: str) -> Callable[[F], F]:
+    """Compile a function for arguments of these types, or load what was compiled before.
 
-    compiled: Callable[[F], F] = njit(signature, cache=True, **_SETTINGS)
-    return compiled
+    Parameters
+    ----------
+    reads, writes : str
+        numba's names for the types of the first arguments, which may be arrays that nobody may
+        write to, and of those that are filled.
+    """
+    from numba import njit, types
+    from numba.core.sigutils import normalize_signature
+
+    types_of: Callable[[str], tuple[tuple[Any, ...], Any]] = normalize_signature
+    given, filled = (types_of(f"void({names})")[0] for names in (reads, writes))
+    read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
+    compiled: Any = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
+    return cast("Callable[[F], F]", compiled)
 
 
 def part(function: F) -> F:

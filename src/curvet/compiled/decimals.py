@@ -79,15 +79,18 @@ def nearest(digits: np.uint64, power: int, powers: NDArray[np.uint64]) -> np.uin
     return (mantissa & _U((1 << 52) - 1)) | (_U(exponent) << _U(52))
 
 
-@kernel("int64(uint8[::1], uint8, float64[:, ::1], int64[:, ::1], uint64[:, ::1], float64[::1])")
+@kernel(
+    "uint8[::1], uint8, uint64[:, ::1], float64[::1]", "float64[:, ::1], int64[:, ::1], int64[::1]"
+)
 def rows(
     body: NDArray[np.uint8],
     mark: int,
-    cells: NDArray[np.float64],
-    left: NDArray[np.int64],
     powers: NDArray[np.uint64],
     exact: NDArray[np.float64],
-) -> int:
+    cells: NDArray[np.float64],
+    left: NDArray[np.int64],
+    count: NDArray[np.int64],
+) -> None:
     """Read lines of as many cells each.
 
     Parameters
@@ -96,17 +99,14 @@ def rows(
         Ends with a line.
     mark : int
         The character between two cells.
+    powers, exact : array
+        `POWERS` and `EXACT`.
     cells : array of shape (column, row)
         Receives the numbers.
     left : array of shape (column * row, 4)
         Receives column, row, begin and end of each cell that is left to the caller.
-    powers, exact : array
-        `POWERS` and `EXACT`.
-
-    Returns
-    -------
-    int
-        How many cells are left; -1 where a line has another number of cells.
+    count : array of shape (1,)
+        Receives how many cells are left; -1 where a line has another number of cells.
     """
     width, n = cells.shape
     patterns = cells.view(np.uint64)
@@ -121,7 +121,7 @@ def rows(
             while 48 <= body[at] <= 57:
                 digits = digits * _U(10) + _U(body[at] - 48)
                 at += 1
-            count = at - start
+            length = at - start
             if body[at] == 46:  # "."
                 at += 1
                 point = at
@@ -129,13 +129,13 @@ def rows(
                     digits = digits * _U(10) + _U(body[at] - 48)
                     at += 1
                 power = point - at
-                count -= power
-            if count > 19:
+                length -= power
+            if length > 19:
                 for place in range(start, at):  # zeros before the first digit do not count
                     if body[place] > 48:
                         break
-                    count -= body[place] == 48
-            plain = 0 < count <= 19
+                    length -= body[place] == 48
+            plain = 0 < length <= 19
             if plain and (body[at] == 101 or body[at] == 69):  # "e", "E"
                 at += 1
                 down = body[at] == 45
@@ -152,7 +152,8 @@ def rows(
             while body[at] != mark and body[at] != 10:
                 at += 1
             if (body[at] == 10) != (column == width - 1):
-                return -1
+                count[0] = -1
+                return
             if plain and digits <= _U(1 << 53) and -22 <= power <= 22:
                 value = np.float64(digits)  # one operation on two exact doubles rounds once
                 value = value * exact[power] if power >= 0 else value / exact[-power]
@@ -167,4 +168,4 @@ def rows(
                 left[found, 2], left[found, 3] = begin, at
                 found += 1
             at += 1
-    return found
+    count[0] = found

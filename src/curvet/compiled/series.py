@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel, part, sums
+from .curves import middle, quantile
 
 Array = NDArray[np.float64]
 
@@ -77,7 +78,10 @@ COLUMNS: tuple[Calculator, ...] = (
     *(calculator("time_reversal_asymmetry_statistic", lag=lag) for lag in _FEW_LAGS),
     # _frequencies
     *(calculator("fft_coefficient", attr="abs", coeff=c) for c in _COEFFICIENTS),
-    *(calculator("fft_aggregated", aggtype=a) for a in ("centroid", "variance", "skew", "kurtosis")),
+    calculator("fft_aggregated", aggtype="centroid"),
+    calculator("fft_aggregated", aggtype="variance"),
+    calculator("fft_aggregated", aggtype="skew"),
+    calculator("fft_aggregated", aggtype="kurtosis"),
 )
 """What each column holds: first what `_order` fills, then `_moments`, and so on."""
 
@@ -92,9 +96,9 @@ def _order(x: Array, ordered: Array, out: Array) -> None:
     n = len(x)
     low, high = ordered[0], ordered[n - 1]
     out[0], out[1] = low, high
-    out[2] = ordered[n // 2] if n % 2 else (ordered[n // 2 - 1] + ordered[n // 2]) / 2
+    out[2] = middle(ordered)
     for k in range(len(_QUANTILES)):
-        out[3 + k] = _quantile(ordered, _QUANTILES[k])
+        out[3 + k] = quantile(ordered, _QUANTILES[k])
     at = 3 + len(_QUANTILES)
     distinct = 1
     for i in range(1, n):
@@ -107,16 +111,6 @@ def _order(x: Array, ordered: Array, out: Array) -> None:
     out[at + 7], out[at + 8] = (x[n - 1] - x[0]) / (n - 1), np.nan
     if n > 2:
         out[at + 8] = ((x[n - 1] - x[n - 2]) - (x[1] - x[0])) / (2 * (n - 2))
-
-
-@part
-def _quantile(ordered: Array, share: float) -> float:
-    """Interpolate between the two values next to a share, as numpy does."""
-    last = len(ordered) - 1
-    below = int(share * last)
-    low, high = ordered[below], ordered[min(below + 1, last)]
-    t = share * last - below
-    return low + (high - low) * t if t < 0.5 else high - (high - low) * (1 - t)
 
 
 @part
@@ -145,7 +139,9 @@ def _binned_entropy(ordered: Array) -> float:
     for k in range(1, _BINS + 1):
         below = n
         if k < _BINS:
-            below = np.searchsorted(ordered, low + (high - low) * k / _BINS)
+            edge, below = low + (high - low) * k / _BINS, before
+            while below < n and ordered[below] < edge:
+                below += 1
         found += _surprise((below - before) / n)
         before = below
     return found
@@ -334,7 +330,7 @@ def _frequencies(spectrum: Array, out: Array) -> None:
         out[at + 3] = (m4 - 4 * m1 * m3 + 6 * m2 * m1 * m1 - 3 * m1) / (variance * variance)
 
 
-@kernel("void(float64[:,::1], float64[:,::1], float64[:,::1], float64[::1], float64[:,::1])")
+@kernel("float64[:,::1], float64[:,::1], float64[:,::1], float64[::1]", "float64[:,::1]")
 def measure(x: Array, ordered: Array, spectrum: Array, mean: Array, out: Array) -> None:
     """Measure series of one length.
 
@@ -360,7 +356,7 @@ def measure(x: Array, ordered: Array, spectrum: Array, mean: Array, out: Array) 
         _frequencies(spectrum[s], out[s, _FREQUENCIES:])
 
 
-@kernel("void(float64[:,::1], int64[::1], int64, float64[:,::1])")
+@kernel("float64[:,::1], int64[::1], int64", "float64[:,::1]")
 def levels(x: Array, centres: NDArray[np.int64], half: int, out: Array) -> None:
     """Average so many points on either side of each centre; fills (series, centre)."""
     n = x.shape[1]

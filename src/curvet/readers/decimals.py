@@ -66,9 +66,10 @@ def _simple(body: bytes, mark: bytes, shape: tuple[int, int]) -> NDArray[np.floa
 def _compiled(body: bytes, mark: bytes, shape: tuple[int, int]) -> NDArray[np.float64] | None:
     from ..compiled.decimals import EXACT, POWERS, rows
 
-    cells, left = np.empty(shape), np.empty((shape[0] * shape[1], 4), np.int64)
-    characters = np.frombuffer(bytearray(body), np.uint8)
-    found = rows(characters, mark[0], cells, left, POWERS, EXACT)
+    cells, count = np.empty(shape), np.zeros(1, np.int64)
+    left = np.empty((shape[0] * shape[1], 4), np.int64)
+    rows(np.frombuffer(body, np.uint8), mark[0], POWERS, EXACT, cells, left, count)
+    found = int(count[0])
     for column, row, begin, end in left[: max(found, 0)].tolist():
         cells[column, row] = _number(body[begin:end])
     return None if found < 0 else cells
