@@ -5,9 +5,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
-dvclive, mmengine, ultralytics, wandb, mlflow and trackio, each for its own cases; cases of the
-name "hand_*" in tests/archives were typed after the documentation of tools that are not installed
-here.
+spacy, dvclive, mmengine, ultralytics, wandb, mlflow and trackio, each for its own cases; cases of
+the name "hand_*" in tests/archives were typed after the documentation of tools that are not
+installed here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import io
 import json
 import math
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -459,6 +460,76 @@ def text_log_xgboost(folder: Path) -> None:
         for name in sets
     }
     expect(folder, "boost.log", curves, "train-logloss", val="valid-logloss")
+
+
+def _xgboost_fitted() -> tuple[str, dict[str, dict[str, list[float]]]]:
+    """Fit XGBoost's scikit-learn estimator: what it prints, and its evals_result()."""
+    xgboost: Any = import_module("xgboost")
+
+    x, y = _table_data()
+    model = xgboost.XGBClassifier(n_estimators=12, max_depth=2, eval_metric=["error", "logloss"])
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        model.fit(x[:150], y[:150], eval_set=[(x[:150], y[:150]), (x[150:], y[150:])])
+    return out.getvalue(), model.evals_result()
+
+
+def text_log_xgboost_fit(folder: Path) -> None:
+    """Keep what XGBoost's scikit-learn estimator prints: its sets have numbers."""
+    printed, found = _xgboost_fitted()
+    (folder / "boost.log").write_text(printed)
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {
+        f"{name}-logloss": (steps, [float(f"{v:.5f}") for v in scores["logloss"]])
+        for name, scores in found.items()
+    }
+    expect(folder, "boost.log", curves, "validation_0-logloss", val="validation_1-logloss")
+
+
+def json_table_xgboost_fit(folder: Path) -> None:
+    """Keep evals_result() of XGBoost's scikit-learn estimator."""
+    _, found = _xgboost_fitted()
+    (folder / "evals.json").write_text(json.dumps(found))
+    steps = [float(step) for step in range(12)]
+    curves: Curves = {f"{name}/logloss": (steps, s["logloss"]) for name, s in found.items()}
+    expect(folder, "evals.json", curves, "validation_0/logloss", val="validation_1/logloss")
+
+
+def text_log_spacy(folder: Path) -> None:
+    """Keep what spacy train prints, colours included; its JSON lines say what the table rounds."""
+    spacy: Any = import_module("spacy")
+    docbin: Any = import_module("spacy.tokens").DocBin
+
+    people, places = ["Anna", "Boris", "Carla", "David"], ["Paris", "Rome", "Oslo", "Lima"]
+    rng, language = np.random.default_rng(0), spacy.blank("en")
+    with tempfile.TemporaryDirectory() as work:
+        for name, n in (("train", 60), ("dev", 20)):
+            found = docbin()
+            for _ in range(n):
+                person, place = str(rng.choice(people)), str(rng.choice(places))
+                doc = language(f"{person} went to {place} today .")
+                begin = doc.text.index(place)
+                doc.ents = [doc.char_span(0, len(person), "PERSON"),
+                            doc.char_span(begin, begin + len(place), "GPE")]  # fmt: skip
+                found.add(doc)
+            found.to_disk(Path(work) / f"{name}.spacy")
+        spacy_ = [sys.executable, "-m", "spacy"]
+        subprocess.run([*spacy_, "init", "config", "c.cfg", "--pipeline", "ner"],
+                       cwd=work, check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+        done = subprocess.run(
+            [*spacy_, "train", "c.cfg", "--paths.train", "train.spacy", "--paths.dev", "dev.spacy",
+             "--training.max_steps", "60", "--training.eval_frequency", "5",
+             "--training.logger.@loggers", "spacy.ConsoleLogger.v2",
+             "--training.logger.output_file", "truth.jsonl"],
+            cwd=work, check=True, capture_output=True, text=True)  # fmt: skip
+        truth = [json.loads(line) for line in (Path(work) / "truth.jsonl").open()]
+    (folder / "spacy.log").write_text(done.stdout)
+    steps = [float(row["step"]) for row in truth]
+    curves: Curves = {
+        f"LOSS {part.upper()}": (steps, [round(row["losses"][part], 2) for row in truth])
+        for part in ("tok2vec", "ner")
+    }
+    expect(folder, "spacy.log", curves, "LOSS TOK2VEC + LOSS NER")
 
 
 def text_log_lightgbm(folder: Path) -> None:
@@ -1030,6 +1101,9 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/xgboost": text_log_xgboost,
     "text_log/lightgbm": text_log_lightgbm,
     "json_table/xgboost": json_table_xgboost,
+    "text_log/xgboost_fit": text_log_xgboost_fit,
+    "json_table/xgboost_fit": json_table_xgboost_fit,
+    "text_log/spacy": text_log_spacy,
     "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,

@@ -309,7 +309,7 @@ def test_scores_are_interpolated_between_knots() -> None:
     knots[4], scores[4] = np.inf, 0.0  # a feature without knots
     x = rng.standard_normal((90, 5)).astype(np.float32)
     x[:64, 0], x[0], x[1, 2] = knots[0], 9.0, np.nan
-    for row, found in zip(x, to_scores(x, knots, scores), strict=True):
+    for row, found in zip(x, to_scores(x, np.arange(5), knots, scores), strict=True):
         for column in range(5):
             n = int(np.isfinite(knots[column]).sum())
             expected = (
@@ -350,6 +350,6 @@ def test_values_on_and_beside_a_threshold() -> None:
     roots = 3 * np.arange(len(limits))
     near = np.nextafter(limits.astype(np.float32)[:, None], np.float32([-np.inf, np.inf]))
     x = np.concatenate([limits.astype(np.float32), near.ravel(), np.float32([np.nan, 5.0])])
-    found = Forest.of(nodes, roots, 1).values(x[:, None])
+    found = Forest.of(nodes, roots, 1).scores(x[:, None], np.arange(1), len(limits))
     expected = np.where(x.astype(np.float64)[:, None] <= limits, 1.0, 2.0)
     np.testing.assert_array_equal(found, expected)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import http.server
 import io
+import lzma
 import os
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import curvet.readers.packed
 from curvet.errors import ReadError, UnknownFormatError
 from curvet.readers import read
 from curvet.readers.locations import close_archives
@@ -22,6 +26,7 @@ from curvet.run import Run
 from curvet.score.job import Options, score
 
 ARCHIVES = Path(__file__).parent / "archives"
+PACKED = [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
 
 
 @pytest.fixture
@@ -248,6 +253,71 @@ def test_many_archives_do_not_stay_open(tmp_path: Path) -> None:
         if os.path.exists(link := f"/proc/self/fd/{fd}")
     ]
     assert not any(name.startswith(str(tmp_path)) for name in held)
+
+
+@pytest.mark.parametrize(("end", "compress"), PACKED)
+def test_a_compressed_file_is_read_as_the_file_in_it(
+    tmp_path: Path, end: str, compress: Callable[[bytes], bytes]
+) -> None:
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    for case in ("keras_csv/csv_logger", "text_log/xgboost", "trainer_state/huggingface",
+                 "parquet/long", "tensorboard/torch"):  # fmt: skip
+        source = next(p for p in sorted((ARCHIVES / case).rglob("*.*"))
+                      if p.is_file() and p.name != "expected.json")  # fmt: skip
+        for folder, name, data in (
+            (plain, source.name, source.read_bytes()),
+            (packed, f"{source.name}.{end}", compress(source.read_bytes())),
+        ):
+            (folder / case).mkdir(parents=True)
+            (folder / case / name).write_bytes(data)
+    expected = content(list(read(plain)))
+    found = content(list(read(packed)))
+    assert {run.format for run in read(packed)} == {
+        "keras_csv", "text_log", "trainer_state", "parquet", "tensorboard"}  # fmt: skip
+    assert repr([*found.values()]) == repr([*expected.values()])
+    assert all(f".{end}" in name for name in found)
+    one = next((packed / "keras_csv/csv_logger").iterdir())
+    assert [run.id for run in read(one)] == [one.name]
+    assert [run.id for run in read(str(one))] == [one.name]
+    summary = score([packed], tmp_path / "s.csv", Options(workers=1))
+    assert summary.rows == len(found)
+    assert score([packed], tmp_path / "s.csv", Options(workers=1)).known == 5
+
+
+def test_a_compressed_file_in_several_pieces_is_read_to_its_end(tmp_path: Path) -> None:
+    pieces = [gzip.compress(text.encode()) for text in ("step,loss\n", "0,2\n", "1,nan\n")]
+    (tmp_path / "a.csv.gz").write_bytes(b"".join(pieces))
+    (run,) = read(tmp_path)
+    assert repr(run.curves["loss"].value.tolist()) == "[2.0, nan]"
+
+
+@pytest.mark.parametrize(("end", "compress"), PACKED)
+def test_a_compressed_file_that_is_damaged_or_cut(
+    tmp_path: Path, end: str, compress: Callable[[bytes], bytes]
+) -> None:
+    whole = compress("".join(f"{n},{9 - n / 10}\n" for n in range(500)).encode())
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    cut = whole[: len(whole) // 2]
+    for name, data in (("damaged", damaged), ("cut", cut), ("empty", b""), ("other", b"step,loss")):
+        (tmp_path / f"{name}.csv.{end}").write_bytes(data)
+    errors: list[ReadError] = []
+    assert not list(read(tmp_path, on_error=errors.append))
+    assert [Path(error.path).name.partition(".")[0] for error in errors] == [
+        "cut", "damaged", "empty", "other"]  # fmt: skip
+
+
+@pytest.mark.parametrize("inner", ["a.csv", "a.log", "a.jsonl", "a.json"])
+def test_a_small_file_that_holds_a_huge_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inner: str
+) -> None:
+    monkeypatch.setattr(curvet.readers.packed, "LIMIT", 2**20)
+    row = {"csv": "1,2\n", "log": "step 1: loss 2\n", "jsonl": '{"step": 1, "loss": 2}\n',
+           "json": " " * 100}[inner[2:]]  # fmt: skip
+    first = {"csv": "step,loss\n", "json": '{"loss": [1,2]'}.get(inner[2:], "")
+    (tmp_path / f"{inner}.gz").write_bytes(gzip.compress((first + row * 2**19).encode()))
+    with pytest.raises(ReadError, match="more than 1 MiB when it is unpacked; unpack it first"):
+        list(read(tmp_path))
 
 
 def test_an_empty_archive(tmp_path: Path) -> None:

@@ -50,12 +50,15 @@ ARCHIVES = Path(__file__).parent / "archives"
 CASES = sorted(path.parent for path in ARCHIVES.glob("*/*/expected.json"))
 HELPERS = {  # they read no format
     "base",
+    "content",
+    "decimals",
     "describe",
     "habits",
     "layout",
     "line_patterns",
     "local",
     "locations",
+    "packed",
     "protobuf",
     "rows",
     "series",
@@ -1293,7 +1296,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "empty": ("a.csv", b"", "an empty file"),
     "binary": ("a.csv", bytes(range(256)) * 9, "binary data"),
     "picture": ("a.csv", b"\x89PNG\r\n\x1a\n" + bytes(50), "a PNG picture"),
-    "gzip": ("a.csv.gz", gzip.compress(b"step,loss\n0,1\n"), "a gzip file; unpack it first"),
+    "gzip": ("a.csv", gzip.compress(b"step,loss\n0,1\n"), "a gzip file; unpack it first"),
     "zip": ("a.zip", b"PK\x03\x04" + bytes(50), "a damaged zip file"),
     "pickle": ("a.pkl", b"\x80\x04\x95" + bytes(50), "which is not opened because it can run"),
     "utf16": ("a.csv", UTF16.encode("utf-16"), "text in UTF-16; save it as UTF-8"),
@@ -1521,19 +1524,20 @@ def test_traps_are_the_same_both_ways(content: str) -> None:
 
 
 def _both_ways(content: str) -> bool:
-    """Compare the two ways to read a table; tell whether the quick one could."""
+    """Compare the three ways to read a table; tell whether the quick ones could."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = write(Path(folder) / "a.csv", content.encode())
-        try:
-            quick = curvet.readers.table._all_numbers(path) is not None
-        except ReadError:  # a header that both refuse
-            quick = False
+        patch.setattr(curvet.readers.decimals, "_WORTH", 2**62)
+        simple = runs_of(path)
+        patch.setattr(curvet.readers.decimals, "_WORTH", -1)
+        quick = curvet.readers.table._all_numbers(path) is not None
         found = runs_of(path)
         patch.setattr(curvet.readers.table, "_all_numbers", lambda path: None)
         expected = runs_of(path)
-    assert [str(error) for error in found[1]] == [str(error) for error in expected[1]]
-    assert len(found[0]) == len(expected[0])
-    assert all(same(a, b) for a, b in zip(found[0], expected[0], strict=True))
+    for runs, errors in (found, simple):
+        assert [str(error) for error in errors] == [str(error) for error in expected[1]]
+        assert len(runs) == len(expected[0])
+        assert all(same(a, b) for a, b in zip(runs, expected[0], strict=True))
     return quick
 
 
@@ -1584,3 +1588,22 @@ def _part(number: int, content: bytes) -> bytes:
 def _frame(content: bytes) -> bytes:
     length = struct.pack("<Q", len(content))
     return length + struct.pack("<I", tensorboard._checksum(length)) + content + bytes(4)
+
+
+@given(st.data())
+def test_records_that_repeat_are_found_as_one_by_one(data: st.DataObject) -> None:
+    lengths: list[int] = []
+    patterns = st.lists(st.sampled_from([0, 3, 40, 41, 300]), min_size=1, max_size=20)
+    for pattern in data.draw(st.lists(patterns, max_size=4)):
+        lengths += pattern * data.draw(st.sampled_from([1, 3, 40, 300]))
+    content = b"".join(_frame(bytes(length)) for length in lengths)
+    content = content[: data.draw(st.integers(len(content) - 50, len(content)))]
+    begins, place = [], 0
+    for length in lengths:
+        if place + 16 + length <= len(content):
+            begins.append(place + 12)
+        place += 16 + length
+    frames = curvet.readers.tensorboard._Frames.of(Path("a"), content)
+    assert frames.damage is None
+    assert frames.begins.tolist() == begins
+    assert (frames.ends - frames.begins).tolist() == lengths[: len(begins)]

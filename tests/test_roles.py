@@ -149,6 +149,12 @@ def test_parts_of_a_last_row_that_was_cut_off_are_left_out() -> None:
         (["learn/MultiClass", "test/MultiClass"], "learn/MultiClass", "test/MultiClass"),
         (["learn/RMSE", "learn/MAE", "test/MAE", "test/RMSE"], "learn/RMSE", "test/RMSE"),
         (["mae", "loss", "val_mae"], "loss", None),
+        (  # the order of XGBoost's eval_set
+            ["validation_0-auc", "validation_0-rmse", "validation_1-auc", "validation_1-rmse"],
+            "validation_0-rmse",
+            "validation_1-rmse",
+        ),
+        (["validation_1/mae", "validation_0/mae", "train/mae"], "train/mae", "validation_1/mae"),
     ],
 )
 def test_a_loss_may_be_named_by_its_formula(tags: list[str], loss: str, val: str | None) -> None:
@@ -158,8 +164,10 @@ def test_a_loss_may_be_named_by_its_formula(tags: list[str], loss: str, val: str
 
 
 def test_two_sets_of_which_none_is_the_training_are_not_guessed_at() -> None:
-    with pytest.raises(NoLossError, match="validation_0-rmse, validation_1-rmse"):
-        assign(run_of("validation_0-rmse", "validation_1-rmse"))
+    with pytest.raises(NoLossError, match="valid_0's l2, valid_1's l2"):
+        assign(run_of("valid_0's l2", "valid_1's l2"))
+    with pytest.raises(NoLossError, match="validation_1-rmse, validation_2-rmse"):
+        assign(run_of("validation_1-rmse", "validation_2-rmse"))
 
 
 def test_validation_of_other_parts_is_left_out() -> None:

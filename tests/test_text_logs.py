@@ -292,3 +292,47 @@ def test_a_resumed_run_stays_one(tmp_path: Path) -> None:
     lines = [f"epoch {epoch} step {step}: loss 1.0\n" for step, epoch in enumerate((1, 2, 3, 4, 1))]
     (run,) = runs_of(tmp_path, "".join(lines))
     assert run.curves["loss"].step.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_espnet_log_without_lines_inside_its_epochs(tmp_path: Path) -> None:
+    lines = [
+        f"[a] 2024-03-02 09:14:0{n} (trainer:357) INFO: {n}epoch results: [train] loss={9 - n}.5, "
+        f"time=1 minute and 2.5 seconds, total_count={n * 5}, [valid] loss=nan, total_count={n}"
+        for n in (1, 2, 3)
+    ]
+    path = tmp_path / "train.log"
+    path.write_text("\n".join(lines) + "\n")
+    (run,) = read(path)
+    assert {tag: curve.step.tolist() for tag, curve in run.curves.items()} == {
+        "loss": [1.0, 2.0, 3.0],
+        "valid/loss": [1.0, 2.0, 3.0],
+    }
+    assert np.isnan(run.curves["valid/loss"].value).all()
+
+
+def test_a_resumed_espnet_log_goes_back_to_the_start_of_its_epoch(tmp_path: Path) -> None:
+    def batch(epoch: int, last: int) -> str:
+        return f"(trainer:762) INFO: {epoch}epoch:train:{last - 4}-{last}batch: loss=1.5"
+
+    def end(epoch: int) -> str:
+        return f"INFO: {epoch}epoch results: [train] loss=1.5, total_count={epoch * 12}"
+
+    lines = [batch(1, 5), batch(1, 10), end(1), batch(2, 5), batch(2, 5), batch(2, 10), end(2)]
+    path = tmp_path / "train.log"
+    path.write_text("\n".join(lines) + "\n")
+    (run,) = read(path)
+    assert run.curves["loss"].step.tolist() == [5.0, 10.0, 17.0, 17.0, 22.0]
+
+
+def test_a_table_of_spacy_without_its_frame(tmp_path: Path) -> None:
+    path = tmp_path / "spacy.txt"
+    path.write_text(
+        "E    #       LOSS TAGGER  TAG_ACC  SCORE \n---  ------  -----------  -------  ------\n"
+        "  0       0        30.14    21.05    0.21\n  2     200          nan    55.10    0.55\n"
+        "Epoch 3:   5%|4         | 10/200 [00:01<00:20, 9.43it/s]\n"
+        "  4     400        12.50    61.00    0.61\n"
+    )
+    (run,) = read(path)
+    assert run.curves["LOSS TAGGER"].step.tolist() == [0.0, 200.0, 400.0]
+    assert np.isnan(run.curves["LOSS TAGGER"].value[1])
+    assert run.curves["epoch"].value.tolist() == [0.0, 2.0, 4.0]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels import Block, compute
+from .kernels import compute
 from .standardise import OPTIONAL, SCALARS, Standardised
 
 SERIES = (
@@ -97,6 +97,7 @@ FEATURES = (
 )
 """Name of every feature, in the order of the columns."""
 
+_ASKED = tuple((name, tuple(sorted(p.items()))) for name, ps in CALCULATORS.items() for p in ps)
 _of_run = itemgetter(*SCALARS)
 
 
@@ -144,12 +145,9 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
 
 def _of_series(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the features of series of one length, (series, point) -> (series, feature)."""
-    block = Block(x)
-    tsfresh = [compute(name, parameters, block) for name, parameters in CALCULATORS.items()]
-    return np.concatenate([*tsfresh, _at(x)], axis=1)
+    from .compiled.series import levels
 
-
-def _at(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    half = x.shape[1] // 50
-    centres = [round(share * (x.shape[1] - 1)) for share in _AT]
-    return np.stack([x[:, max(0, c - half) : c + half + 1].mean(1) for c in centres], axis=1)
+    centres = np.array([round(share * (x.shape[1] - 1)) for share in _AT])
+    at = np.empty((len(x), len(_AT)))
+    levels(x, centres, x.shape[1] // 50, at)
+    return np.concatenate([compute(_ASKED, x), at], axis=1)

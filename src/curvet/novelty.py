@@ -74,7 +74,7 @@ class Novelty:
 
     def place(self, table: Table) -> Table:
         """Put runs into the space, (run, axis)."""
-        x = to_scores(table[:, _COLUMNS], self.knots, self.scores)
+        x = to_scores(table, _COLUMNS, self.knots, self.scores)
         return np.asarray((x - self.centre) @ self.axes)
 
     def _to_nearest(self, at: Table) -> Array:
@@ -111,7 +111,7 @@ def fit_novelty(known: Table, unseen: Table, seed: int) -> Novelty:
         Draws the known runs that are kept.
     """
     knots, scores = fit_scores(known[:, _COLUMNS])
-    x = to_scores(known[:, _COLUMNS], knots, scores)
+    x = to_scores(known, _COLUMNS, knots, scores)
     centre = x.mean(0)
     variance, axes = np.linalg.eigh(np.cov(x.T))  # ascending
     most = np.maximum(variance[: -N_AXES - 1 : -1], 1e-6)  # few runs span few axes

@@ -65,16 +65,14 @@ def running_median(values: Array, width: int) -> Array:
     half = min(width // 2, values.shape[-1] - 1)
     if half < 1:
         return values
+    from .compiled import curves
+
     before, after = values[..., half:0:-1], values[..., -2 : -half - 2 : -1]
-    padded = np.concatenate([before, values, after], axis=-1)
-    stride = max(1, half // 64)
-    first, along = half % stride, padded.strides[-1]
-    size = (2 * half - first) // stride + 1  # odd
-    # What numpy's sliding_window_view gives, which takes as long as the medians of short series.
-    shape, strides = (*values.shape, size), (*padded.strides, stride * along)
-    windows: Array = np.ndarray(shape, padded.dtype, padded, first * along, strides)
-    centre = windows.shape[-1] // 2
-    return np.asarray(np.partition(windows, centre, axis=-1)[..., centre])
+    padded = np.concatenate([before, values, after], axis=-1, dtype=np.float64)
+    out = np.empty(values.shape)
+    rows = padded.reshape(-1, padded.shape[-1])
+    curves.running_median(rows, half, max(1, half // 64), out.reshape(len(rows), -1))
+    return out
 
 
 def spread(values: Array) -> Array:
@@ -94,17 +92,9 @@ def count(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def interpolate(at: Array, x: Array, y: Array) -> Array:
     """Interpolate row by row as `numpy.interp` does: (run, m), (run, n), (run, n) -> (run, m)."""
-    if len(y) == 1 or (at != at[:1]).any() or (x != x[:1]).any():
-        return np.array([np.interp(*row) for row in zip(at, x, y, strict=True)])
-    if np.array_equal(at[0], x[0]):
-        return y
-    if len(x[0]) == 1:
-        return np.broadcast_to(y, at.shape)
-    # All rows stand on the same places.
-    last = len(x[0]) - 1
-    below = np.searchsorted(x[0], at[0], side="right") - 1
-    low = np.clip(below, 0, last - 1)
-    width = x[0][low + 1] - x[0][low]
-    with np.errstate(invalid="ignore", divide="ignore"):  # before the first of equal places
-        found = (y[:, low + 1] - y[:, low]) / width * (at[0] - x[0][low]) + y[:, low]
-    return np.where(below < 0, y[:, :1], np.where(below >= last, y[:, -1:], found))
+    from .compiled import curves
+
+    out = np.empty(at.shape)
+    at, x, y = (np.asarray(each, np.float64) for each in (at, x, y))
+    curves.interpolate(at, x, y, out)
+    return out

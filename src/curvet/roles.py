@@ -10,7 +10,9 @@ several training losses the order is
 4. the one logged first.
 
 Parts without a total (box, cls, dfl) are added up if they stand on the same steps. A log without
-any "loss" may name it by its formula, as boosting does: "train-logloss", "valid_0's l2".
+any "loss" may name it by its formula, as boosting does: "train-logloss", "valid_0's l2". XGBoost's
+scikit-learn interface numbers the sets of `eval_set`: of two or more the first is the training set,
+as in its documentation.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ _PLAIN = _vocabulary(
     "total lm reduced overall all combined sum main mean avg average averaged running iter "
     "iteration global value scalar metrics metric logs log model set on for at of the end"
 )
+_NUMBERED = re.compile(r"validation_(\d+)[-/]")  # the sets of XGBoost's `eval_set`
 _COARSE, _FINE = frozenset({"epoch", "epochs"}), frozenset({"step", "steps"})
 _BATCH = frozenset({"batch", "minibatch", "mini", "microbatch", "micro"})
 # Words beside which "loss" is something else: a scale, a weight, a best value, a copy.
@@ -240,6 +243,13 @@ def _formulas(
         for curve in curves
         if (formula := _formula(curve.tag)) and (loss := _loss(f"{curve.tag} loss")) is not None
     ]
+    numbered = {match[1] for _, curve, _ in found if (match := _NUMBERED.match(curve.tag))}
+    if {"0", "1"} <= numbered and all(loss.split == "val" for _, _, loss in found):
+        found = [
+            (formula, curve, replace(loss, split="train" if match[1] == "0" else "val"))
+            for formula, curve, loss in found
+            if (match := _NUMBERED.match(curve.tag))
+        ]
     trained = [formula for formula, _, loss in found if loss.split != "val"]
     same = [(curve, replace(loss, part="")) for f, curve, loss in found if f in trained[:1]]
     return [c for c in same if c[1].split != "val"], [c for c in same if c[1].split == "val"]

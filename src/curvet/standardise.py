@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -354,6 +355,7 @@ def _decimals(values: Array) -> Array:
     return found
 
 
+@lru_cache(maxsize=64)
 def _progress(n: int) -> Array:
     """Share of the run that has passed at each of n points: 0 to 1."""
     return np.arange(n) / max(1, n - 1)
@@ -412,6 +414,7 @@ def _smooth(y: Array) -> Array:
     return np.stack([np.convolve(row, np.full(width, 1 / width), mode="valid") for row in padded])
 
 
+@lru_cache(maxsize=64)
 def _edges(n: int) -> NDArray[np.intp]:
     return np.linspace(0, n, N_STEPS + 1).astype(int)
 
@@ -432,7 +435,13 @@ def _bin_max(y: Array | Mask, grid: bool = True) -> Array:
         return np.asarray(np.maximum.reduceat(y, _edges(n)[:-1], axis=1))
     if not grid or n == 0:
         return np.asarray(y) if n else np.zeros((len(y), N_STEPS))
-    return np.asarray(y[:, np.linspace(0, n - 1, N_STEPS).round().astype(int)])
+    return np.asarray(y[:, _stretched(n)])
+
+
+@lru_cache(maxsize=64)
+def _stretched(n: int) -> NDArray[np.intp]:
+    """Find the nearest of n points to each place of the grid."""
+    return np.linspace(0, n - 1, N_STEPS).round().astype(int)
 
 
 def _on_grid(x: Array, y: Array) -> Array:

@@ -14,7 +14,6 @@ from ..standardise import IMAGE_CHANNELS, OPTIONAL
 from .base import Inputs, rows_of
 from .nets import (
     DROP,
-    Layers,
     NetTraining,
     Weights,
     load_nets,
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     import torch
 
 _TRAINING = NetTraining(epochs=24, lr=3e-3, members=1)
-_BLOCK = 8  # runs whose layers stay in the cache
+_BLOCK = 16  # runs whose layers stay in the cache
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +48,7 @@ class Cnn:
     dropout: float = 0.3
     training: NetTraining = _TRAINING
     nets_: list[Weights] = field(default_factory=list)
-    layers_: list[Layers] = field(default_factory=list)
+    layers_: list[_Layers] = field(default_factory=list)
 
     def fit(
         self,
@@ -105,34 +104,97 @@ class Cnn:
         return self
 
 
-def _layers(weights: Weights) -> Layers:
-    """Make matrices (tap * input, output) of a trained net; see `Cnn._make` for its layers."""
-    layers: Layers = []
+@dataclass(frozen=True, slots=True, eq=False)
+class _Convolution:
+    """A layer, ready for the products that `compiled.convolution` tells of.
+
+    Parameters
+    ----------
+    margin : int
+        Steps of padding on either side.
+    groups : array of shape (group, 2)
+        Place of the first tap, and how many taps.
+    first, both, cross, last : arrays of shape (input, filter)
+        What is multiplied for P, Q, R and S.
+    bias : array of shape (filter,)
+        Of each filter.
+    """
+
+    margin: int
+    groups: NDArray[np.int64]
+    first: NDArray[np.float32]
+    both: NDArray[np.float32]
+    cross: NDArray[np.float32]
+    last: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Self:
+        """Prepare a layer whose weights have the shape (filter, input, tap)."""
+        taps = weight.transpose(2, 1, 0).astype(np.float64)  # (tap, input, filter)
+        size = len(taps)
+        groups: list[tuple[int, int]] = []
+        for begin in (0, 1):
+            while begin < size:
+                left = (size - begin + 1) // 2  # every second tap from here on
+                take = 3 if left == 3 or left > 4 else 2
+                groups.append((begin, take))
+                begin += 2 * take
+        first, both, cross, last = [], [], [], []
+        for begin, take in groups:
+            mine = taps[begin : begin + 2 * take : 2]
+            first.append(mine[0])
+            last.append(mine[-1])
+            both.append(mine.sum(0) / (take - 1))
+            if take == 3:
+                cross.append((mine[0] - mine[1] + mine[2]) / 2)
+        parts = [np.concatenate(p).astype(np.float32) for p in (first, both, cross, last)]
+        return cls(size // 2, np.array(groups), parts[0], parts[1], parts[2], parts[3], bias)
+
+
+_Layers = tuple[list[_Convolution], NDArray[np.float32], NDArray[np.float32]]
+"""Convolutions, then weight (input, cause) and bias of the last layer."""
+
+
+def _layers(weights: Weights) -> _Layers:
+    """Prepare a trained net; see `Cnn._make` for its layers."""
+    convolutions = []
     layer = 0
     while f"{layer + 1}.running_mean" in weights:
-        weight, bias = without_norm(weights, layer, layer + 1)  # weight (output, input, tap)
-        layers.append((weight.transpose(2, 1, 0).reshape(-1, len(weight)), bias))
+        convolutions.append(_Convolution.of(*without_norm(weights, layer, layer + 1)))
         layer += 3
-    last = weights[f"{layer + 2}.weight"].T, weights[f"{layer + 2}.bias"]
-    return [*layers, last]
+    return convolutions, weights[f"{layer + 2}.weight"].T, weights[f"{layer + 2}.bias"]
 
 
-def _forward(layers: Layers, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _forward(layers: _Layers, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Ask a net, (run, channel, step) -> (run, cause)."""
-    x = image.transpose(0, 2, 1)  # (run, step, channel)
-    for weight, bias in layers[:-1]:
-        n, length, channels = x.shape
-        size = len(weight) // channels
-        half = size // 2
-        padded = np.zeros((n, length + 2 * half, channels), np.float32)
-        padded[:, half:-half] = x
-        windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, ::2]
-        seen = windows.transpose(0, 1, 3, 2).reshape(-1, len(weight))  # (run * step, tap * input)
-        x = seen @ weight
-        x += bias
-        x = np.maximum(x, 0, out=x).reshape(n, -1, len(bias))
+    from ..compiled.convolution import finish, prepare
+
+    convolutions, weight, bias = layers
+    margins = [convolution.margin for convolution in convolutions] + [0]
+    x = _padded(len(image), image.shape[2], image.shape[1], margins[0])
+    x[:, margins[0] : margins[0] + image.shape[2]] = image.transpose(0, 2, 1)
+    for convolution, margin in zip(convolutions, margins[1:], strict=True):
+        pairs = (x.shape[1] - 2 * convolution.margin) // 4
+        parts = convolution.first, convolution.both, convolution.cross, convolution.last
+        seen = [np.empty((len(x), pairs, len(part)), np.float32) for part in parts]
+        prepare(x, convolution.groups, *seen)
+        # One product for all runs, rather than one for each.
+        p, q, r, s = (
+            (a.reshape(-1, len(part)) @ part).reshape(len(x), pairs, -1)
+            for a, part in zip(seen, parts, strict=True)
+        )
+        x = _padded(len(x), 2 * pairs, len(convolution.bias), margin)
+        finish(p, q, r, s, convolution.bias, margin, x)
     pooled = np.concatenate([x.mean(1), x.max(1)], axis=1)
-    return np.asarray(pooled @ layers[-1][0] + layers[-1][1])
+    return np.asarray(pooled @ weight + bias)
+
+
+def _padded(runs: int, steps: int, channels: int, margin: int) -> NDArray[np.float32]:
+    """Make room for a layer, (run, step, channel), with zeros on either side."""
+    out = np.empty((runs, steps + 2 * margin, channels), np.float32)
+    out[:, :margin] = out[:, steps + margin :] = 0.0
+    return out
 
 
 def _pooling() -> torch.nn.Module:

@@ -99,9 +99,11 @@ class Mlp:
 
     def _prepare(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
         """Table -> normal scores, and which optional channels are there."""
-        scores = to_scores(table, self.knots_, self.scores_)
-        there = [np.isfinite(table[:, columns_of(channel)]).any(1) for channel in OPTIONAL]
-        return np.concatenate([scores, np.stack(there, 1)], axis=1, dtype=np.float32)
+        every = np.arange(table.shape[1])
+        x = to_scores(table, every, self.knots_, self.scores_, more=len(OPTIONAL))
+        for place, channel in enumerate(OPTIONAL):
+            x[:, len(every) + place] = np.isfinite(table[:, columns_of(channel)]).any(1)
+        return x
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""

@@ -19,7 +19,6 @@ from ..features import FEATURES
 from .base import Inputs
 from .trees import Forest
 
-_BLOCK = 32  # runs: what is known of all their trees stays in the cache
 _FIELDS = (
     "feature_idx",
     "num_threshold",
@@ -102,11 +101,7 @@ class Tabular:
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        parts = [
-            self._scores(inputs.table[i : i + _BLOCK])
-            for i in range(0, max(1, len(inputs)), _BLOCK)
-        ]
-        scores = np.concatenate(parts)
+        scores = self._scores(inputs.table)
         if scores.shape[1] == 1:  # two causes need one score
             scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
         scores = np.exp(scores - scores.max(1, keepdims=True))
@@ -114,8 +109,8 @@ class Tabular:
 
     def _scores(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sum the leaves that each run falls into, (run, cause)."""
-        values = self._forest().values(table[:, self.columns_])  # (run, tree)
-        return np.asarray(self.baseline_ + values.reshape(-1, *self.roots_.shape).sum(1))
+        n_scores = self.roots_.shape[1]
+        return self.baseline_ + self._forest().scores(table, self.columns_, n_scores)
 
     def _forest(self) -> Forest:
         if self.forest_ is None:

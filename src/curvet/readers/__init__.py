@@ -160,7 +160,7 @@ def _in_files(path: Path | str, keep_unknown: bool) -> Iterator[Log | ReadError]
     root = locate(path)
     for unit in find_units(root, READERS, ACCEPTED):
         if isinstance(unit, Unit):
-            yield replace(unit, named=unit.path == root)
+            yield replace(unit, named=True) if unit.path == root else unit
         elif keep_unknown or not isinstance(unit, UnknownFormatError) or unit.path == str(root):
             yield unit
 

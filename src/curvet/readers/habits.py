@@ -7,6 +7,7 @@ the values, so the tool is looked for in the names of the series; see `logging_o
 from __future__ import annotations
 
 from collections.abc import Callable, Set
+from functools import lru_cache
 
 from ..run import UNKNOWN, Logging, Run
 from .base import Reader, Server
@@ -86,6 +87,18 @@ MEGATRON = Logging(
     smoothing="mean",
     nonfinite="dropped",
 )
+SPACY = Logging(
+    "the sum over the steps since the last evaluation (eval_frequency): spacy/training/loop.py, "
+    "train_while_improving",
+    interval="steps",
+    smoothing="mean",
+    nonfinite="kept",
+)
+ESPNET = Logging(
+    "the mean over the batches since the last log: espnet2/train/reporter.py, log_message",
+    interval="steps",
+    smoothing="mean",
+)
 FAIRSEQ = Logging(
     "train_inner is averaged since the last log: fairseq_cli/train.py, "
     'metrics.reset_meters("train_inner")',
@@ -147,7 +160,12 @@ _SIGNS: tuple[tuple[Callable[[Set[str]], bool], Logging], ...] = (
 
 def logging_of(run: Run, reader: Reader | Server) -> Logging:
     """Tell how a run was logged: as it says itself, by the names of its series, by its format."""
-    if run.logging != UNKNOWN:
+    if run.logging is not UNKNOWN and run.logging != UNKNOWN:
         return run.logging
-    tags = run.curves.keys()
-    return next((logging for sign, logging in _SIGNS if sign(tags)), reader.logging)
+    return _by_names(tuple(run.curves)) or reader.logging
+
+
+@lru_cache(maxsize=256)  # the runs of one archive have the same series
+def _by_names(tags: tuple[str, ...]) -> Logging | None:
+    every = set(tags)
+    return next((logging for sign, logging in _SIGNS if sign(every)), None)

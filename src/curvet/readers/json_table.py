@@ -28,6 +28,7 @@ from .text import first_line, head_lines, lines, value
 SIZE_LIMIT = 256 * 2**20  # bytes; a document is held as a whole, so this bounds the memory
 ACCEPTED = "lists of numbers by name, or records with a step and numbers"
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+_MAYBE = frozenset({"", ".txt", ".log", ".out"})
 _SPLITS = ("train", "training", "val", "valid", "validation", "eval", "dev", "test", "testing")
 
 
@@ -154,7 +155,8 @@ def _named_runs(item: Mapping[str, Any]) -> dict[str, dict[str, Curve]]:
     """Tell {"run 1": {"loss": [...]}, "run 2": {"loss": [...]}} from series in groups."""
     if len(item) < 2 or not all(isinstance(inner, dict) for inner in item.values()):
         return {}
-    if any(plain(key) in _SPLITS or "loss" in plain(key) for key in item) or _is_counted(item):
+    sets = [plain(key).rstrip("0123456789") for key in item]  # boosting has valid_0, valid_1
+    if any(name in _SPLITS or "loss" in name for name in sets) or _is_counted(item):
         return {}
     runs = {key: _curves(inner) for key, inner in item.items()}
     tags = {frozenset(curves) for curves in runs.values()}
@@ -242,11 +244,11 @@ def _is_lines(path: Path) -> bool:
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    first = first_line(head).strip()
-    if path.suffix.casefold() in _SUFFIXES:
-        return bool(first)
+    suffix = path.suffix.casefold()
+    if suffix in _SUFFIXES:
+        return bool(first_line(head))
     # A text log may hold records, too; a log of nothing but records is for this reader.
-    if path.suffix.casefold() not in {"", ".txt", ".log", ".out"} or not first.startswith("{"):
+    if suffix not in _MAYBE or not (first := first_line(head).strip()).startswith("{"):
         return False
     try:
         return isinstance(json.loads(first), dict)

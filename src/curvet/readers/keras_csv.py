@@ -14,6 +14,8 @@ from .text import first_line
 
 def _matches(path: Path, head: bytes) -> bool:
     header = first_line(head).strip()
+    if not header.startswith("epoch"):
+        return False
     delimiter = max(",;\t", key=header.count)  # CSVLogger(separator=...)
     first, *metrics = header.split(delimiter)
     return (

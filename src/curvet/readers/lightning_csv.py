@@ -13,8 +13,10 @@ from .text import first_line
 
 
 def _matches(path: Path, head: bytes) -> bool:
+    if path.name != "metrics.csv":
+        return False
     header = {cell.strip() for cell in first_line(head).split(",")}
-    return path.name == "metrics.csv" and {"epoch", "step"} <= header
+    return {"epoch", "step"} <= header
 
 
 def _unit(path: Path) -> Path:

@@ -24,6 +24,7 @@ _NAMED = re.compile(
     rf"(?:tensor\()?({_NUMBER})(?![\w.:/])",
     re.I,
 )
+_ASSIGNED = re.compile(rf"(\w{{1,60}})=({_NUMBER})", re.I)
 _COUNTER = re.compile(
     r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4}"
     r"(\d+(?:\.\d+)?)(?:\s?/\s?\d+)?(?![\w.])",
@@ -78,6 +79,18 @@ def named(text: str, part: str = "") -> Cells:
 def quoted(text: str) -> Cells:
     """Read a dictionary as Python or JSON writes it."""
     return [(match[1], float(match[2])) for match in _QUOTED.finditer(text)]
+
+
+def assigned(text: str, part: str = "") -> Cells:
+    """Read "loss=0.5, time=3 seconds, acc=nan", of which what is no number is left out.
+
+    Examples
+    --------
+    >>> assigned("loss=0.5, time=3 seconds", "valid")
+    [('valid/loss', 0.5)]
+    """
+    found = (_ASSIGNED.fullmatch(cell.strip()) for cell in text.split(","))
+    return [(_below(part, match[1]), float(match[2])) for match in found if match]
 
 
 def counted(line: str) -> tuple[Cells, str]:

@@ -1,4 +1,4 @@
-"""Where logs lie: the disk, a file system behind a URL, a zip or tar file.
+"""Where logs lie: the disk, a file system behind a URL, a zip or tar file, a compressed file.
 
 Everything is a path: `pathlib.Path` on the disk, else `upath.UPath`, which is used like one and
 reads through fsspec. Members of a zip or tar file are read as streams; nothing is unpacked.
@@ -14,6 +14,8 @@ from typing import Any, cast
 from ..errors import ReadError
 from . import walk
 
+PACKED = "packed"
+"""The kind of an archive that holds one file, which is called like it."""
 _ARCHIVES = {
     ".zip": "zip",
     ".tar": "tar",
@@ -23,6 +25,9 @@ _ARCHIVES = {
     ".tbz2": "tar",
     ".tar.xz": "tar",
     ".txz": "tar",
+    ".gz": PACKED,  # behind those of tar files, which have a .gz, too
+    ".bz2": PACKED,
+    ".xz": PACKED,
 }
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "http": "https", "https": "https"}
 ARCHIVES_OPEN = 8
@@ -53,6 +58,8 @@ def locate(place: Path | str) -> Path:
         return Path(place)
     from upath import UPath
 
+    from . import packed as _  # whose file system has to be known
+
     try:
         path: Any = UPath(text)
         _ = path.fs  # loads the file system, opens an archive
@@ -74,12 +81,12 @@ def is_local(path: Path) -> bool:
 
 
 def archive_kind(path: Path) -> str | None:
-    """Return "zip" or "tar" for the name of an archive, else None.
+    """Return "zip", "tar" or `PACKED` for the name of an archive, else None.
 
     Examples
     --------
-    >>> archive_kind(Path("runs.tar.gz")), archive_kind(Path("model.npz"))
-    ('tar', None)
+    >>> [archive_kind(Path(name)) for name in ("runs.tar.gz", "metrics.csv.gz", "model.npz")]
+    ['tar', 'packed', None]
     """
     name = path.name.casefold()
     return next((kind for end, kind in _ARCHIVES.items() if name.endswith(end)), None)
@@ -116,7 +123,7 @@ def list_files(root: Path, on_error: Callable[[ReadError], object]) -> Iterator[
 
 
 def members(archive: Path, on_error: Callable[[ReadError], object]) -> tuple[Path, list[Path]]:
-    """List the files inside a zip or tar file.
+    """List the files inside a zip or tar file, or the one in a compressed file.
 
     Returns
     -------

@@ -28,14 +28,15 @@ _SCALARS = "scalars.json"
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    first = first_line(head)
     stem, _, suffix = path.name.partition(".")
     if suffix == "log" and _TIME.fullmatch(stem):
         return any(_LOGGER.search(line) for line in head_lines(head[:4096]))
+    if suffix not in ("json", "log.json"):
+        return False
     timed = path.name == _SCALARS or bool(_TIME.fullmatch(stem))
+    first = first_line(head)
     return (
         timed
-        and suffix in ("json", "log.json")
         and first.startswith("{")
         and any(key in first for key in ('"iter"', '"step"', '"env_info"', '"mode"'))
     )

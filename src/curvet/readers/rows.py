@@ -96,14 +96,14 @@ class Rows:
     def __init__(self) -> None:
         self.length = 0
         self._columns: dict[str, tuple[array[int], array[float]]] = {}
+        self._full: dict[str, NDArray[np.float64]] = {}  # instead, of rows without gaps
 
     @classmethod
     def full(cls, names: Sequence[str], cells: NDArray[np.float64]) -> Rows:
-        """Make rows without gaps of an array (row, column)."""
-        rows, places = cls(), np.arange(len(cells), dtype=np.int64).tobytes()
-        rows.length = len(cells)
-        for name, column in zip(names, cells.T, strict=True):
-            rows._columns[name] = array("q", places), array("d", column.tobytes())
+        """Make rows without gaps of an array (column, row); no more can be added."""
+        rows = cls()
+        rows.length = cells.shape[1]
+        rows._full = dict(zip(names, cells, strict=True))
         return rows
 
     def add(self, cells: Iterable[tuple[str, float]]) -> None:
@@ -164,11 +164,11 @@ class Rows:
             if chosen is None
             else _carried(self._dense(chosen))
         )  # (rows,)
-        return {
-            name: Curve(name, steps[_indices(rows)], np.array(cells, dtype=np.float64))
-            for name, (rows, cells) in self._columns.items()
-            if name not in (chosen, unnamed)
-        }
+        curves = {name: Curve(name, steps, cells) for name, cells in self._full.items()}
+        for name, (rows, cells) in self._columns.items():
+            at = steps[np.array(rows, dtype=np.int64)]
+            curves[name] = Curve(name, at, np.array(cells, dtype=np.float64))
+        return {tag: curve for tag, curve in curves.items() if tag not in (chosen, unnamed)}
 
     def runs(self) -> list[Rows]:
         """Split the rows where the epochs begin anew, as a training does that appends to a log.
@@ -184,7 +184,7 @@ class Rows:
         >>> [run.curves()["loss"].step.tolist() for run in rows.runs()]
         [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0, 1.0, 2.0]]
         """
-        epochs = next((name for name in self._columns if plain(name) in _EPOCHS), None)
+        epochs = next((name for name in self._names() if plain(name) in _EPOCHS), None)
         if epochs is None:
             return [self]
         epoch = _carried(self._dense(epochs))
@@ -199,9 +199,13 @@ class Rows:
         ends = [*starts[1:], self.length]
         return [self._between(a, b) for a, b in zip(starts, ends, strict=True)]
 
+    def _names(self) -> Iterable[str]:
+        return self._full or self._columns
+
     def _between(self, start: int, end: int) -> Rows:
         part = Rows()
         part.length = end - start
+        part._full = {name: cells[start:end] for name, cells in self._full.items()}
         for name, (rows, cells) in self._columns.items():
             a, b = bisect_left(rows, start), bisect_left(rows, end)
             if a < b:
@@ -209,18 +213,21 @@ class Rows:
         return part
 
     def _dense(self, name: str) -> NDArray[np.float64]:
-        rows, cells = self._columns[name]
-        dense = np.full(self.length, np.nan)
-        dense[_indices(rows)] = np.array(cells, dtype=np.float64)
+        if name in self._full:
+            dense = self._full[name].copy()
+        else:
+            rows, cells = self._columns[name]
+            dense = np.full(self.length, np.nan)
+            dense[np.array(rows, dtype=np.int64)] = np.array(cells, dtype=np.float64)
         dense[~np.isfinite(dense)] = np.nan
         return dense  # (rows,)
 
     def _step_column(self, unnamed: str | None) -> str | None:
         ranked = sorted(
-            (rank, name) for name in self._columns if (rank := step_rank(name)) is not None
+            (rank, name) for name in self._names() if (rank := step_rank(name)) is not None
         )
         names = [name for _, name in ranked]
-        if unnamed in self._columns:
+        if unnamed is not None and unnamed in self._names():
             names.append(unnamed)
         # Two counters in one log: the one with fewer gaps, then the finer one.
         if len(names) > 1:
@@ -252,7 +259,3 @@ def _carried(dense: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.arange(len(dense), dtype=np.float64)
     place = np.searchsorted(known, np.arange(len(dense)), side="right") - 1
     return dense[known[np.maximum(place, 0)]]  # (rows,)
-
-
-def _indices(rows: array[int]) -> NDArray[np.int64]:
-    return np.array(rows, dtype=np.int64)

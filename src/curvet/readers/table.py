@@ -17,20 +17,22 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-
-import numpy as np
 
 from ..errors import ReadError, UnknownFormatError
 from ..run import Curve, Run
 from .base import Reader
+from .content import start_of
+from .decimals import rows_of_numbers
 from .habits import unknown
 from .layout import ACCEPTED, Layout, find_layout, is_number, split_cells
 from .rows import RUN_NAMES, TAG_NAMES, VALUE_NAMES, Rows, plain, step_rank
 from .text import (
+    HEAD,
     LINE_LIMIT,
     decimal_comma,
     ends_with_newline,
@@ -42,6 +44,7 @@ from .text import (
 
 SUFFIXES = frozenset({".csv", ".tsv"})
 _MAYBE = frozenset({".txt", ".dat", ".log", ".out", ""})
+_Runs = dict[str, Mapping[str, Curve]]
 
 
 @dataclass(slots=True)
@@ -89,7 +92,8 @@ class _Table:
     block: int = 1
     start: float | None = None  # the first step of the block
     begins: bool = True  # whether the next row is the first below a header
-    short: bool = False  # whether rows end early or hold one value each: blanks say nothing then
+    long: bool = False  # whether rows hold one value each, with its tag
+    short: bool = False  # whether some rows end early: blanks say nothing then
 
     def begin(self, step: float | None) -> None:
         """Begin another run below a repeated header, unless its steps go on."""
@@ -119,92 +123,106 @@ def read_table(path: Path) -> Iterator[Run]:
         A cell, row or header that cannot be read without a guess; names the line.
     """
     try:
-        layout, table = _all_numbers(path) or _cell_by_cell(path)
+        runs = _all_numbers(path) or _cell_by_cell(path)
     except csv.Error as error:
         raise ReadError(path, f"a table that cannot be parsed ({error})", ACCEPTED) from error
+    for run_id, curves in runs.items():
+        if curves:
+            yield Run(run_id, str(path), _export_tag(path, curves))
+
+
+def _all_numbers(path: Path) -> _Runs | None:
+    """Read a table of one run whose cells below the header are all numbers, in one go.
+
+    Returns
+    -------
+    dict or None
+        As `_cell_by_cell` returns it, in a small part of the time; None for any other file,
+        however little it differs.
+    """
+    content = start_of(path, LINE_LIMIT + 1)
+    if len(content) > LINE_LIMIT:
+        return None
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n")
+    header, _, body = content.partition(b"\n")
+    if len(header) > HEAD:  # kept for other files
+        return None
+    layout = _plain_layout(header, path.suffix.casefold())
+    if layout is None:
+        return None
+    cells = rows_of_numbers(body, layout.delimiter.encode(), len(layout.header))
+    if cells is None:
+        return None
+    runs = _runs(Rows.full(layout.header, cells).runs(), layout)
+    return runs if any(runs.values()) else None
+
+
+def _runs(
+    stacked: Sequence[Rows],
+    layout: Layout,
+    parts: Sequence[str] = (),
+    texts: Set[str] = frozenset(),
+) -> _Runs:
+    """Name runs that stand below each other and make their curves, but for columns of texts."""
+    runs: _Runs = {}
+    for place, rows in enumerate(stacked, 1):
+        curves = rows.curves(unnamed=layout.unnamed)
+        if texts:
+            curves = {tag: curve for tag, curve in curves.items() if tag not in texts}
+        names = [*parts, str(place)] if len(stacked) > 1 else parts
+        runs |= {".".join(names): curves} if names else _chart_runs(curves)
+    return runs
+
+
+@lru_cache(maxsize=256)  # the files of an archive have the same header
+def _plain_layout(header: bytes, suffix: str) -> Layout | None:
+    """Find the layout of a table of numbers by its header alone; None for any other table."""
+    mark = b"\t" if suffix == ".tsv" or b"\t" in header else b","
+    if any(sign in header for sign in (b'"', b"#", b"\r")):
+        return None
+    width = header.count(mark) + 1
+    try:
+        first, below = header.decode("utf-8-sig"), mark.join([b"0"] * width).decode()
+        layout = find_layout(Path(f"table{suffix}"), [first, below])
+    except (ReadError, UnicodeDecodeError):
+        return None
+    plain_ = (
+        first.strip() != ""
+        and layout.named
+        and layout.delimiter.encode() == mark
+        and len(layout.header) == width
+    )
+    places = _Places.of(layout)
+    return layout if plain_ and places == _Places(step=places.step) else None
+
+
+def _cell_by_cell(path: Path) -> _Runs:
+    layout = find_layout(path, list(islice((row for row in lines(path) if row.strip()), 20)))
+    table = _Table()
+    _fill(table, path, layout)
     texts = _text_columns(path, table)
-    runs: dict[str, Mapping[str, Curve]] = {}
-    if not table.short:
+    if not table.short and not table.long:
         for rows in table.runs.values():
             rows.nan_for_blank_tails()
     many_blocks, many_runs = table.block > 1, len({name for _, name in table.runs}) > 1
-    long = _Places.of(layout).tag is not None  # one series stands below the other
-    for (block, name), whole in table.runs.items():
-        stacked = [whole] if long else whole.runs()
-        for place, rows in enumerate(stacked, 1):
-            curves: Mapping[str, Curve] = {
-                tag: curve
-                for tag, curve in rows.curves(unnamed=layout.unnamed).items()
-                if tag not in texts
-            }
-            parts = [name] * many_runs + [str(block)] * many_blocks
-            parts += [str(place)] * (len(stacked) > 1)
-            runs |= _chart_runs(curves) if not parts else {".".join(parts): curves}
+    runs: _Runs = {}
+    for (block, name), rows in table.runs.items():
+        parts = [name] * many_runs + [str(block)] * many_blocks
+        # Where rows hold one value each, one series stands below the other.
+        runs |= _runs([rows] if table.long else rows.runs(), layout, parts, texts)
     if not any(runs.values()):
         words = [f"{name}: {found.first!r:.40}" for name, found in table.words.items()]
         content = _some(words or layout.header)
         raise UnknownFormatError(
             path, f"a table without any column of numbers ({content})", ACCEPTED
         )
-    for run_id, curves in runs.items():
-        if curves:
-            yield Run(run_id, str(path), _export_tag(path, curves))
-
-
-def _all_numbers(path: Path) -> tuple[Layout, _Table] | None:
-    """Read a table of one run whose cells below the header are all numbers, in one go.
-
-    Returns
-    -------
-    layout, table
-        As `_cell_by_cell` returns them, in a tenth of the time; None for any other file, however
-        little it differs.
-    """
-    if path.stat().st_size > LINE_LIMIT:
-        return None
-    content = path.read_bytes().replace(b"\r\n", b"\n")
-    header, _, body = content.partition(b"\n")
-    if not body.endswith(b"\n") or b"_" in body:
-        return None
-    if any(mark in content for mark in (b'"', b"#", b"\r")):
-        return None
-    try:
-        first = content.decode("utf-8-sig").split("\n", 20)[:20]
-    except UnicodeDecodeError:
-        return None
-    layout = find_layout(path, [line for line in first if line.strip()])
-    places, width = _Places.of(layout), len(layout.header)
-    if (
-        not layout.named
-        or layout.delimiter not in (",", "\t")
-        or places != _Places(step=places.step)
-    ):
-        return None
-    mark = layout.delimiter.encode()
-    if header.count(mark) != width - 1:
-        return None
-    characters = np.frombuffer(body, np.uint8)
-    marks, ends = np.flatnonzero(characters == mark[0]), np.flatnonzero(characters == ord("\n"))
-    if not np.array_equal(np.searchsorted(marks, ends), np.arange(1, len(ends) + 1) * (width - 1)):
-        return None
-    try:
-        cells = np.fromiter(map(float, body[:-1].replace(b"\n", mark).split(mark)), np.float64)
-    except ValueError:
-        return None
-    rows = Rows.full(layout.header, cells.reshape(-1, width))
-    return layout, _Table(runs={(1, ""): rows})
-
-
-def _cell_by_cell(path: Path) -> tuple[Layout, _Table]:
-    layout = find_layout(path, list(islice((row for row in lines(path) if row.strip()), 20)))
-    table = _Table()
-    _fill(table, path, layout)
-    return layout, table
+    return runs
 
 
 def _fill(table: _Table, path: Path, layout: Layout) -> None:
     places = _Places.of(layout)
-    table.short = places.tag is not None
+    table.long = places.tag is not None
     whole = ends_with_newline(path)
     for line, row, last in _marking_last(_split(path, layout)):
         if not any(row):
@@ -323,9 +341,9 @@ def _chart_runs(curves: Mapping[str, Curve]) -> dict[str, Mapping[str, Curve]]:
 
 def _export_tag(path: Path, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
     """Name a series by its file where it is called "value": so does TensorBoard export one."""
-    _, mark, tag = path.stem.partition("-tag-")
-    if set(curves) == {"value"} and "loss" in path.stem.casefold():
+    if curves.keys() == {"value"} and "loss" in path.stem.casefold():
         return {path.stem: Curve(path.stem, curves["value"].step, curves["value"].value)}
+    _, mark, tag = path.stem.partition("-tag-")
     if mark and {plain(name) for name in curves} == {"walltime", "value"}:
         (curve,) = (curve for name, curve in curves.items() if plain(name) == "value")
         return {tag: Curve(tag, curve.step, curve.value)}

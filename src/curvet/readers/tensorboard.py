@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ..errors import ReadError
 from ..run import Curve, Run
 from .base import Reader
+from .content import handed
 from .habits import stored
 from .protobuf import Message, WireError, fields, packed, signed, spans
 from .text import HEAD
@@ -35,6 +36,7 @@ from .text import HEAD
 RECORD_LIMIT = 64 * 2**20  # bytes; larger records hold graphs or pictures and are passed over
 _IN_MEMORY = 2**26  # bytes up to which a whole file is read
 _SMALL = 1024  # bytes; records up to here may be read together
+_LOOK = 16  # records after which it is looked whether their lengths repeat
 _SPLITS = frozenset({"train", "validation", "eval", "val", "valid", "test"})
 _HPARAMS = re.compile(r"\d{9,}\.\d+")  # add_hparams calls its folder by the time
 ACCEPTED = "event files with scalars are read"
@@ -64,36 +66,89 @@ def _checksum(data: bytes) -> int:
 class _Frames:
     """Where the records of a file begin and end, and the damage that ends them."""
 
-    begins: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
     damage: ReadError | None = None
 
     @classmethod
     def of(cls, path: Path, data: bytes | mmap, most: int = 2**62) -> _Frames:
         """Go from record to record: up to one whose length does not agree with its checksum."""
-        found, place, size = cls(), 0, len(data)
+        begins, lengths = array("q"), array("q")
+        damage, place, size = None, 0, len(data)
         known: dict[bytes, int] = {}  # few lengths occur in one file
-        while place + 12 <= size and len(found.ends) < most:
+        tried = 0  # records when it was last looked whether they repeat
+        while place + 12 <= size and len(begins) < most:
             frame = data[place : place + 12]
             length = known.get(frame)
             if length is None:
                 length = known[frame] = int.from_bytes(frame[:8], "little")
                 if _checksum(frame[:8]) != int.from_bytes(frame[8:], "little"):
                     where = f"damaged at byte {place} of {size}; the values before it are read"
-                    found.damage = ReadError(path, where, "write or copy the file again")
+                    damage = ReadError(path, where, "write or copy the file again")
                     break
             begin, place = place + 12, place + 16 + length
             if place > size:
                 break  # cut off while it was written
-            if length <= RECORD_LIMIT:
-                found.begins.append(begin)
-                found.ends.append(begin + length)
-        return found
+            if length > RECORD_LIMIT:
+                continue
+            begins.append(begin)
+            lengths.append(length)
+            if len(lengths) >= tried + _LOOK:
+                if period := _period(lengths[-2 * _LOOK :]):
+                    _follow_on(data, begins, lengths, period)
+                    place = begins[-1] + lengths[-1] + 4
+                tried = len(lengths)
+        at = np.array(begins, dtype=np.int64)
+        return cls(at, at + np.array(lengths, dtype=np.int64), damage)
+
+
+def _period(lengths: array[int]) -> int:
+    """Return after how many records the lengths come again, 0 where they do not."""
+    n = len(lengths) // 2
+    return next((p for p in range(1, n + 1) if lengths[-p:] == lengths[-2 * p : -p]), 0)
+
+
+def _follow_on(data: bytes | mmap, begins: array[int], lengths: array[int], period: int) -> None:
+    """Add the records that follow in the same order of lengths as the last ones."""
+    most = 256 // period + 1
+    while len(found := _repeated(data, begins[-period:], lengths[-period:], most)):
+        begins.frombytes(found.tobytes())
+        lengths.extend(lengths[-period:] * (len(found) // period))
+        if len(found) < most * period:
+            return
+        most = min(4 * most, 2**16)
+
+
+def _repeated(
+    data: bytes | mmap, begins: array[int], lengths: array[int], most: int
+) -> NDArray[np.int64]:
+    """Find the records that follow some, several times, in the same order of lengths.
+
+    Returns
+    -------
+    array of shape (record,)
+        Where their contents begin; of whole repeats only, up to any other frame.
+    """
+    at = np.array(begins, dtype=np.int64)
+    stride = sum(lengths) + 16 * len(lengths)
+    end = int(at[-1]) + lengths[-1] + 4
+    if end - int(at[0]) + 12 != stride:  # a record that is passed over lies between
+        return at[:0]
+    times = min(most, (len(data) - end) // stride)
+    frames = np.ndarray((len(data) - 11,), "V12", data, strides=(1,))
+    every = at + stride * np.arange(1, times + 1)[:, None]  # (repeat, record)
+    parts = frames[every - 12].view(np.uint32).reshape(times, len(at), 3)
+    same = (parts == frames[at - 12].view(np.uint32).reshape(len(at), 3)).all(axis=(1, 2))
+    n = times if same.all() else int(np.argmin(same))
+    return every[:n].ravel()
 
 
 @contextmanager
 def _content(path: Path) -> Iterator[bytes | mmap]:
     """Open a file as if it was in memory."""
+    if (small := handed(path)) is not None:
+        yield small
+        return
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
@@ -127,7 +182,8 @@ class _Found:
         """Put all into the order in which they were written, (3, n)."""
         alone = np.array(self.alone).reshape(-1, 3).T
         both = np.concatenate([alone, *self.together], axis=1)
-        return both[:, np.argsort(both[0], kind="stable")]
+        ordered = bool((both[0, 1:] >= both[0, :-1]).all())
+        return both if ordered else both[:, np.argsort(both[0], kind="stable")]
 
 
 def _read_file(path: Path, series: dict[str, _Series], ignored: set[str]) -> None:
@@ -188,17 +244,15 @@ def _alike(data: bytes | mmap, frames: _Frames, found: dict[str, _Found]) -> NDA
     array
         Numbers of the records that are left.
     """
-    begins = np.array(frames.begins, dtype=np.int64)
-    if not len(begins):
-        return begins
-    sizes, left = np.array(frames.ends) - begins, []
-    every = np.frombuffer(data, np.uint8)
+    begins, left = frames.begins, []
+    sizes = frames.ends - begins
     for size in sorted(set(sizes.tolist())):
         numbers = np.flatnonzero(sizes == size)
-        if size > _SMALL:
+        if not 0 < size <= _SMALL:
             left.append(numbers)
             continue
-        rows = every[begins[numbers, None] + np.arange(size)]  # (record, byte)
+        windows = np.ndarray((len(data) - size + 1,), f"V{size}", data, strides=(1,))
+        rows = windows[begins[numbers]].view(np.uint8).reshape(-1, size)  # (record, byte)
         while len(numbers):
             pattern = _pattern(rows[0].tobytes())
             if pattern is None:
@@ -222,7 +276,7 @@ def _follow(rows: NDArray[np.uint8], pattern: _Pattern) -> NDArray[np.bool_]:
     begin, end = pattern.step
     goes_on = rows[:, begin:end] >= 0x80  # of a varint, all bytes but the last
     ends = goes_on[:, :-1].all(1) & ~goes_on[:, -1]
-    return np.asarray((rows[:, fixed] == rows[0, fixed]).all(1) & ends)
+    return np.asarray(((rows == rows[0]) | ~fixed).all(1) & ends)
 
 
 def _steps(rows: NDArray[np.uint8]) -> NDArray[np.float64]:

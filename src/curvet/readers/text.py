@@ -48,6 +48,11 @@ def first_line(head: bytes) -> str:
     """Return the first line that is not blank, "" where there is none or no text."""
     if b"\0" in head:
         return ""
+    start, ends, _ = head[:256].partition(b"\n")
+    if ends and start.isascii():  # most files: nothing else is decoded
+        found = start.decode().splitlines()
+        if len(found) == 1 and found[0].strip():
+            return found[0]
     found = head_lines(head[:256])
     if len(found) < 2:  # it may go on
         found = head_lines(head)

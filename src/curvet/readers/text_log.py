@@ -5,6 +5,9 @@ counts; lines below one that names only the epoch; evaluations without a step ("
 loss: 0.05"), which stand at the last step seen; an evaluation that shows its progress, of which
 the last line counts. Epochs that begin anew are another run.
 
+ESPnet counts batches within an epoch; the means after it tell how many there are. The table that
+spaCy prints is read by its columns: "E" is the epoch, "#" the step.
+
 Colours are taken off; carriage returns and backspaces end a line, as they do on a screen. Where
 every rank writes ("[rank0]: ..."), a series is that of the first one to write it.
 """
@@ -21,11 +24,12 @@ from pathlib import Path
 from ..errors import ReadError, UnknownFormatError
 from ..run import UNKNOWN, Logging, Run
 from .base import Reader
-from .habits import HUGGING_FACE, KERAS, PADDLENLP, unknown
+from .habits import ESPNET, HUGGING_FACE, KERAS, PADDLENLP, SPACY, unknown
 from .line_patterns import (
     PATTERNS,
     Cells,
     Pattern,
+    assigned,
     counted,
     label,
     means,
@@ -56,6 +60,10 @@ _EPOCH = re.compile(r"\W{0,20}epoch\W{0,4}(\d+)(?:\s?/\s?\d+)?\W{0,20}", re.I)
 _KERAS_BAR = re.compile(r"(\d+)/(\d+)\s")
 _COLUMNS = re.compile(r"epoch\s{1,20}gpu_mem\s", re.I)  # of Ultralytics and YOLOv5
 _COLUMN_ROW = re.compile(r"(\d+)/\d+\s{1,12}[\d.]{1,8}[GM]?((?:\s{1,20}[\d.einf+-]{2,12}){2,20})")
+_ESPNET = re.compile(r"\b(\d{1,6})epoch:(?:train|(valid)):\d{1,9}-(\d{1,9})batch: ")
+_ESPNET_EPOCH = re.compile(r"\b(\d{1,6})epoch results: ")
+_ESPNET_PART = re.compile(r"\[(?:train|(valid))\] ([^\[\]]*)")
+_SPACY = re.compile(r"E\s{2,12}#\s{2,12}(?=.{0,400}\bLOSS )")  # the head of a table
 _CLOSING = "train_runtime"  # Hugging Face closes with means over the whole run: no points
 _HEADING = re.compile(r"(?:test|val|valid|validation|eval|evaluation)\b[^\d:]{0,20}:", re.I)
 
@@ -79,6 +87,8 @@ class _Log:
     bar: Cells = field(default_factory=list)
     bar_length: str = ""
     columns: list[str] = field(default_factory=list)
+    ends: dict[float, float] = field(default_factory=dict)  # epoch -> step, in logs of ESPnet
+    table: list[str] = field(default_factory=list)  # columns of the table that spaCy prints
     part: str = ""  # the evaluation that is going on
     heading: str = ""  # the evaluation that the line before names
     progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
@@ -216,6 +226,8 @@ def _read_line(log: _Log, line: str) -> None:
 def _read_words(log: _Log, line: str) -> None:
     lower = line.casefold()
     heading, log.heading = log.heading, ""
+    if "epoch" in lower and _read_espnet(log, line):
+        return
     if header := _EPOCH.fullmatch(line):
         log.end_evaluation()
         log.end_epoch()
@@ -234,6 +246,12 @@ def _read_words(log: _Log, line: str) -> None:
         return
     if _COLUMNS.match(line):
         log.columns = line.split()[2:]
+        return
+    if log.table and _read_row(log, line):
+        return
+    if _SPACY.match(line):
+        log.table = ["epoch", "step", *re.split(r"\s{2,20}", line)[2:]]
+        log.logging = SPACY
         return
     if _HEADING.fullmatch(line):  # "Test Error:" above a line with the numbers
         log.heading = label(line)
@@ -326,6 +344,39 @@ def _read_columns(log: _Log, row: re.Match[str]) -> None:
         return
     cells = zip(log.columns, numbers, strict=False)
     log.bar = [("epoch", epoch), *((n, cell) for n, cell in cells if "loss" in n.casefold())]
+
+
+def _read_espnet(log: _Log, line: str) -> bool:
+    """Read what ESPnet logs within and after an epoch; tell whether the line was of that kind.
+
+    The batches of an epoch are counted from 1, and all since the first epoch after it.
+    """
+    if match := _ESPNET.search(line):
+        epoch = float(match[1])
+        log.logging = ESPNET
+        step = log.ends.get(epoch - 1, 0.0) + float(match[3])
+        cells = assigned(line[match.end() :], match[2] or "")
+        log.add([("epoch", epoch), ("step", step), *cells], inside=True)
+    elif match := _ESPNET_EPOCH.search(line):
+        epoch = float(match[1])
+        log.logging = ESPNET
+        for part in _ESPNET_PART.finditer(line, match.end()):
+            cells = assigned(part[2], part[1] or "")
+            counts = [cell for name, cell in cells if name == "total_count"]
+            if counts and log.fine:
+                log.step = log.ends[epoch] = counts[0]
+            log.add([("epoch", epoch), *((n, c) for n, c in cells if "total_count" not in n)])
+    return match is not None
+
+
+def _read_row(log: _Log, line: str) -> bool:
+    """Read a row of spaCy's table; tell whether the line was one."""
+    try:
+        cells = list(zip(log.table, map(float, line.split()), strict=True))
+    except ValueError:
+        return False
+    log.add(cells)
+    return True
 
 
 def _says_part(cells: Cells) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from ..errors import ReadError, UnknownFormatError
 from ..run import Run
 from .base import Reader, Server
+from .content import hand_on
 from .describe import describe
 from .habits import logging_of
 from .locations import (
     ARCHIVES_OPEN,
+    PACKED,
     archive_kind,
     close_archives,
     is_local,
@@ -75,7 +78,7 @@ class Unit:
             for run in self.reader.read(self.files):
                 name = f"{self.name}#{run.id}" if run.id else self.name
                 unique, logging = _unique(printable(name), taken), logging_of(run, self.reader)
-                yield replace(run, id=unique, format=self.reader.name, logging=logging)
+                yield Run(unique, run.source, run.curves, self.reader.name, logging)
         except ReadError:
             raise
         except unreadable_errors(self.path) as error:
@@ -126,7 +129,7 @@ class ServerRun:
         """
         for run in self.server.read(self.address, self.key):
             logging = logging_of(run, self.server)
-            yield replace(run, id=self.name, format=self.format, logging=logging)
+            yield Run(self.name, run.source, run.curves, self.format, logging)
 
 
 Log = Unit | ServerRun
@@ -145,8 +148,8 @@ class _Building:
 def find_units(root: Path, readers: Sequence[Reader], accepted: str) -> Iterator[Unit | ReadError]:
     """Search a path for logs, however many there are.
 
-    Zip and tar files are searched as folders. A unit of several files comes when its folder has
-    been walked to its end.
+    Zip, tar and compressed files are searched as folders. A unit of several files comes when its
+    folder has been walked to its end.
 
     Parameters
     ----------
@@ -208,9 +211,10 @@ class _Search:
             yield _finish(building, _below(building.path, root), taken)
 
     def inside(self, archive: Path, name: str, taken: set[int]) -> Iterator[Unit | ReadError]:
-        """Search a zip or tar file; its members need not stand in the order of their names."""
+        """Search an archive; its members need not stand in the order of their names."""
         problems: list[ReadError] = []
         top, inside = members(archive, problems.append)
+        packed = archive_kind(archive) == PACKED
         yield from _drain(problems)
         pending: dict[_Key, _Building] = {}
         for path in inside:
@@ -219,7 +223,10 @@ class _Search:
                 yield key
         for building in pending.values():
             below = _below(building.path, top)
-            yield _finish(building, name if below == "." else f"{name}/{below}", taken)
+            itself = packed or below == "."
+            yield _finish(building, name if itself else f"{name}/{below}", taken)
+        if packed:
+            return  # it is not kept open
         self.archives += 1
         if self.archives % ARCHIVES_OPEN == 0:
             close_archives()
@@ -227,19 +234,21 @@ class _Search:
     def _add(self, path: Path, pending: dict[_Key, _Building]) -> _Key | ReadError:
         """Add a file to its unit and return the key of that."""
         try:
-            with path.open("rb") as file:
-                head = file.read(HEAD)
-            reader = next((r for r in self.readers if r.matches(path, head)), None)
-            if reader is None or not head:
+            head = hand_on(path, HEAD)
+            for reader in self.readers if head else ():
+                if reader.matches(path, head):
+                    break
+            else:
                 return self._unknown(path, head)
             unit = reader.unit(path)
         except unreadable_errors(path) as error:
             return refused(path, error)
         key = (reader.name, unit)
-        if key not in pending:
-            scope = unit if unit != path and path.is_relative_to(unit) else unit.parent
-            pending[key] = _Building(reader, unit, scope)
-        pending[key].files.append(path)
+        building = pending.get(key)
+        if building is None:
+            scope = unit if unit is not path and path.is_relative_to(unit) else unit.parent
+            building = pending[key] = _Building(reader, unit, scope)
+        building.files.append(path)
         return key
 
     def _unknown(self, path: Path, head: bytes) -> ReadError:
@@ -261,11 +270,14 @@ def _finish(building: _Building, name: str, taken: set[int]) -> Unit:
         unique = f"{name}#{building.reader.name if counter == 1 else counter}"
         counter += 1
     taken.add(hash(unique))
-    return Unit(building.reader, building.path, tuple(sorted(building.files)), unique)
+    return Unit(building.reader, path, tuple(sorted(building.files)), unique)
 
 
 def _below(path: Path, root: Path) -> str:
     """Write a path below the root; "." for the root itself and what lies above it."""
+    text, top = str(path), str(root) + os.sep
+    if is_local(path) and text.startswith(top):
+        return text[len(top) :]
     if not path.is_relative_to(root):
         return "."
     below = str(path.relative_to(root)) if is_local(path) else _inner(path, root)
@@ -288,7 +300,9 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def printable(name: str) -> str:
     """Replace the bytes of a file name that are no text, for any output."""
-    return name.encode(errors="surrogateescape").decode(errors="replace")
+    return (
+        name if name.isascii() else name.encode(errors="surrogateescape").decode(errors="replace")
+    )
 
 
 def _drain(problems: list[ReadError]) -> Iterator[ReadError]:

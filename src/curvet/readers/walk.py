@@ -59,6 +59,7 @@ def _below(
 ) -> Iterator[Path]:
     """Walk one tree; `linked` says that it may be reached by several names."""
     pending = [(root.parent, [root.name])] if root.name else [(root, [""])]  # "." has no name
+    below = False  # the root itself may be a link
     while pending:
         folder, names = pending[-1]
         if not names:
@@ -66,7 +67,8 @@ def _below(
             continue
         path = folder / names.pop()
         try:
-            status = path.stat() if path == root else path.lstat()
+            status = os.lstat(path) if below else os.stat(path)
+            below = True
             if stat.S_ISLNK(status.st_mode):
                 links.append(path)
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..archive import Row, diagnose_units
 from ..errors import BundleError, ReadError
 from ..readers import READERS, SERVERS, ServerRun, Unit
-from ..readers.locations import ARCHIVES_OPEN, close_archives, is_local, locate
+from ..readers.content import hand_on
+from ..readers.locations import ARCHIVES_OPEN, PACKED, close_archives, is_local, locate
 from ..report.columns import to_record
 from ..texts import in_language
 
@@ -105,21 +106,24 @@ def _score_batch(task: Task, setting: Setting) -> Result:
             f"{setting.folder or 'the shipped predictor'}: a worker has {predictor.bundle.name}, "
             f"not {setting.bundle}; give all machines the same version of curvet and of the bundle"
         )
-    changed: list[Log | Row] = []
     result: Result = []
+    changed: list[int] = []  # places in the result
     archives = set()
-    for log, name, place, known in task:
-        found, digest = _look(name, place)
-        result.append((log, digest, None))
-        if digest and digest == known:
-            continue
-        changed.append(found)
-        result[-1] = (log, digest, [])
-        archives.add(place.partition("::")[2])
-    rows_of_units = diagnose_units(changed, predictor)
-    for place_in_result, (log, digest, records) in enumerate(result):
-        if records is not None:
-            result[place_in_result] = (log, digest, kept(next(rows_of_units)))
+
+    def read_anew() -> Iterator[Log | Row]:
+        """Yield what has changed, each to be read before the next is looked at."""
+        for log, name, place, known in task:
+            found, digest = _look(name, place)
+            result.append((log, digest, None))
+            if not digest or digest != known:
+                changed.append(len(result) - 1)
+                scheme, _, archive = place.partition("::")
+                archives.add("" if f"{PACKED}://" in scheme else archive)  # never kept open
+                yield found
+
+    for number, rows in enumerate(diagnose_units(read_anew(), predictor)):
+        log, digest, _ = result[changed[number]]
+        result[changed[number]] = (log, digest, kept(rows))
     _close_some(len(archives - {""}))
     return result
 
@@ -136,9 +140,13 @@ def _look(name: str, place: str) -> tuple[Log | Row, str]:
     try:
         for path in unit.files:
             digest.update(path.name.encode(errors="surrogateescape") + b"\0")
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
+            content = hand_on(path, _CHUNK)
+            digest.update(content)
+            if len(content) == _CHUNK:
+                with path.open("rb") as file:
+                    file.seek(_CHUNK)
+                    while chunk := file.read(_CHUNK):
+                        digest.update(chunk)
     except Exception:  # the reader meets it again and tells
         return unit, ""
     return unit, digest.hexdigest()

@@ -1,0 +1,55 @@
+"""Loops over points, trees and knots, compiled by numba when they are first needed.
+
+Where numpy would make many small calls, a loop that looks at each series once takes a fraction of
+the time, whether or not runs have equal lengths. The machine code is kept beside these files, or
+in the user's cache where they cannot be written to, so that only the first call ever waits for
+the compiler. A module here is imported by the function that needs it: numba takes a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+
+
+def kernel(reads: str, writes: str) -> Callable[[F], F]:
+    """Compile a function for arguments of these types, or load what was compiled before.
+
+    Parameters
+    ----------
+    reads, writes : str
+        numba's names for the types of the first arguments, which may be arrays that nobody may
+        write to, and of those that are filled.
+    """
+    from numba import njit, types
+    from numba.core.sigutils import normalize_signature
+
+    types_of: Callable[[str], tuple[tuple[Any, ...], Any]] = normalize_signature
+    given, filled = (types_of(f"void({names})")[0] for names in (reads, writes))
+    read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
+    compiled: Any = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
+    return cast("Callable[[F], F]", compiled)
+
+
+def part(function: F) -> F:
+    """Mark a function that only kernels call: it is compiled with them."""
+    from numba import njit
+
+    compiled: F = njit(**_SETTINGS)(function)
+    return compiled
+
+
+def sums(function: F) -> F:
+    """Mark such a function whose sums may be added up in any order, several at once.
+
+    Which order it is depends neither on the values nor on where they lie, and nothing is assumed
+    of NaN and inf.
+    """
+    from numba import njit
+
+    compiled: F = njit(fastmath={"reassoc", "contract", "nsz"}, **_SETTINGS)(function)
+    return compiled
