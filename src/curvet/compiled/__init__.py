@@ -31,8 +31,16 @@ def kernel(reads: str, writes: str) -> Callable[[F], F]:
     types_of: Callable[[str], tuple[tuple[Any, ...], Any]] = normalize_signature
     given, filled = (types_of(f"void({names})")[0] for names in (reads, writes))
     read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
-    compiled: Any = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
-    return cast("Callable[[F], F]", compiled)
+    signature = types.void(*read_only, *filled)
+
+    def compiled(function: F) -> F:
+        try:
+            made: Any = njit(signature, cache=True, **_SETTINGS)(function)
+        except RuntimeError:  # there is no place to keep it: neither here nor in a home
+            made = njit(signature, **_SETTINGS)(function)
+        return cast("F", made)
+
+    return compiled
 
 
 def part(function: F) -> F:
