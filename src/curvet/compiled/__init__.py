@@ -4,6 +4,9 @@ Where numpy would make many small calls, a loop that looks at each series once t
 the time, whether or not runs have equal lengths. The machine code is kept beside these files, or
 in the user's cache where they cannot be written to, so that only the first call ever waits for
 the compiler. A module here is imported by the function that needs it: numba takes a while.
+
+numba compiles a kernel again when its own file has changed. After a change of a part that kernels
+of another file call, remove ``compiled/__pycache__``.
 """
 
 from __future__ import annotations
