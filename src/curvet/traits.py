@@ -303,8 +303,8 @@ def _decay(ratio: Array, ordered: Array, out: Array) -> None:
     end = np.ascontiguousarray(median(level[:, -max(1, n // 20) :]))
     rates, shapes, means = _decays(n)
     products = (centred @ shapes.reshape(-1, n).T).reshape(-1, *means.shape)
-    heights = products / np.vecdot(shapes, shapes)
-    traits.decay(centred, mean, end, heights, rates, shapes, means, out)
+    size = np.vecdot(shapes, shapes)
+    traits.decay(centred, mean, end, products / size, size, rates, shapes, means, out)
     at, names = 4 * len(_DECAYS), list(_DECAYS)
     exp, power = (4 * names.index(name) for name in ("exp", "pow"))
     out[:, at] = out[:, power] - out[:, exp]

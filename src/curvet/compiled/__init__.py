@@ -4,6 +4,9 @@ Where numpy would make many small calls, a loop that looks at each series once t
 the time, whether or not runs have equal lengths. The machine code is kept beside these files, or
 in the user's cache where they cannot be written to, so that only the first call ever waits for
 the compiler. A module here is imported by the function that needs it: numba takes a while.
+
+numba compiles a kernel again when its own file has changed. After a change of a part that kernels
+of another file call, remove ``compiled/__pycache__``.
 """
 
 from __future__ import annotations
@@ -31,8 +34,16 @@ def kernel(reads: str, writes: str) -> Callable[[F], F]:
     types_of: Callable[[str], tuple[tuple[Any, ...], Any]] = normalize_signature
     given, filled = (types_of(f"void({names})")[0] for names in (reads, writes))
     read_only = [one.copy(readonly=True) if isinstance(one, types.Array) else one for one in given]
-    compiled: Any = njit(types.void(*read_only, *filled), cache=True, **_SETTINGS)
-    return cast("Callable[[F], F]", compiled)
+    signature = types.void(*read_only, *filled)
+
+    def compiled(function: F) -> F:
+        try:
+            made: Any = njit(signature, cache=True, **_SETTINGS)(function)
+        except RuntimeError:  # there is no place to keep it: neither here nor in a home
+            made = njit(signature, **_SETTINGS)(function)
+        return cast("F", made)
+
+    return compiled
 
 
 def part(function: F) -> F:

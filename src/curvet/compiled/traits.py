@@ -217,8 +217,8 @@ def periods(rest: Array, power: Array, alike: Array, out: Array) -> None:
 
 
 @kernel(
-    "float64[:,::1], float64[::1], float64[::1], float64[:,:,::1], float64[::1], "
-    "float64[:,:,::1], float64[:,::1]",
+    "float64[:,::1], float64[::1], float64[::1], float64[:,:,::1], float64[:,::1], "
+    "float64[::1], float64[:,:,::1], float64[:,::1]",
     "float64[:,:]",
 )
 def decay(
@@ -226,6 +226,7 @@ def decay(
     mean: Array,
     end: Array,
     heights: Array,
+    size: Array,
     rates: Array,
     shapes: Array,
     means: Array,
@@ -241,15 +242,13 @@ def decay(
         Those means, and the levels at the end.
     heights : array of shape (run, decay, rate)
         Of the fits.
+    size : array of shape (decay, rate)
+        Sums of the squares of `shapes`.
     rates, shapes, means
         See `traits._decays`.
     out : array of shape (run, 4 * decay)
         Is filled.
     """
-    size = np.empty(means.shape)
-    for d in range(len(means)):
-        for r in range(len(rates)):
-            size[d, r] = _product(shapes[d, r], shapes[d, r])
     for run in range(len(centred)):
         x = centred[run]
         whole = _product(x, x)

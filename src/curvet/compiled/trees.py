@@ -61,7 +61,7 @@ def add_leaves(
         Is filled: each tree adds to the score whose turn it is.
     """
     n_scores, n_nodes = out.shape[1], row.shape[1]
-    width = min(_BLOCK, (len(table) + 15) // 16 * 16)
+    width = min(_BLOCK, max(16, (len(table) + 15) // 16 * 16))
     ranks = np.zeros((2 * len(columns), width), np.int16)
     leaf, totals = np.empty(width, np.int16), np.empty((n_scores, width))
     for begin in range(0, len(table), width):
