@@ -12,14 +12,14 @@ Neurocomputing 307 (2018).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .kernels import compute
-from .standardise import OPTIONAL, SCALARS, Standardised
+from .standardise import OPTIONAL, SCALARS, Batch, Standardised
+from .standardise import SERIES as STANDARD
 
 SERIES = (
     "loss",
@@ -75,6 +75,7 @@ CALCULATORS: Mapping[str, Sequence[Mapping[str, Any]]] = {
 """tsfresh's calculators and their parameters, in tsfresh's own form."""
 
 _BLOCK = 2**15  # points that are looked at together: they and their order stay in the cache
+_LARGEST = 1e6
 _AT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.97, 1.0)
 
 
@@ -98,7 +99,8 @@ FEATURES = (
 """Name of every feature, in the order of the columns."""
 
 _ASKED = tuple((name, tuple(sorted(p.items()))) for name, ps in CALCULATORS.items() for p in ps)
-_of_run = itemgetter(*SCALARS)
+_CHANGE = SERIES.index("change")
+_PLACES = np.array([STANDARD.index("loss" if name == "change" else name) for name in SERIES])
 
 
 def channel_of(feature: str) -> str | None:
@@ -123,24 +125,25 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
     array of shape (run, feature), float32
         In the order of `FEATURES`; NaN where a series is missing or too short.
     """
-    width, at = len(_OF_SERIES), len(SERIES) * len(_OF_SERIES)
-    out = np.full((len(runs), len(FEATURES)), np.nan)
-    of_series = out[:, :at].reshape(len(runs), len(SERIES), width)
-    by_length: dict[int, list[tuple[int, int, NDArray[np.float64]]]] = {}
-    for row, run in enumerate(runs):
-        for place, name in enumerate(SERIES):
-            x = run.series.get("loss" if name == "change" else name)
-            if x is not None and name == "change":
-                x = x[1:] - x[:-1]
-            if x is not None and len(x) >= 2:
-                by_length.setdefault(len(x), []).append((row, place, x))
-        out[row, at:] = _of_run(run.scalars)
-    for length, some in by_length.items():
+    batch = Batch.of(runs)
+    at = len(SERIES) * len(_OF_SERIES)
+    out = np.full((len(batch), len(FEATURES)), np.nan, np.float32)
+    of_series = out[:, :at].reshape(len(batch), len(SERIES), len(_OF_SERIES))
+    out[:, at:] = np.clip(batch.numbers, -_LARGEST, _LARGEST)
+    counts = batch.counts[:, _PLACES]
+    counts[:, _CHANGE] -= 1
+    for length in np.unique(counts[counts >= 2]).tolist():
+        rows, places = np.nonzero(counts == length)
         size = max(1, _BLOCK // length)
-        for begin in range(0, len(some), size):
-            rows, places, series = zip(*some[begin : begin + size], strict=True)
-            of_series[rows, places] = _of_series(np.stack(series))
-    return np.asarray(np.clip(out, -1e6, 1e6), np.float32)
+        for begin in range(0, len(rows), size):
+            row, place = rows[begin : begin + size], places[begin : begin + size]
+            x = batch.values[row, _PLACES[place], :length]
+            change = np.flatnonzero(place == _CHANGE)
+            if len(change):
+                x[change] = batch.values[row[change], _PLACES[_CHANGE], 1 : length + 1] - x[change]
+            found = _of_series(x)
+            of_series[row, place] = np.clip(found, -_LARGEST, _LARGEST, out=found)
+    return out
 
 
 def _of_series(x: NDArray[np.float64]) -> NDArray[np.float64]:

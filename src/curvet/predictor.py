@@ -23,7 +23,7 @@ from .lookalikes import choose_checks
 from .prior import estimate_prior, parse_prior, reweigh
 from .roles import Channels, accuracy_in, assign
 from .run import Run
-from .standardise import MIN_POINTS, OPTIONAL, Standardised, standardise_many
+from .standardise import MIN_POINTS, OPTIONAL, Batch, Standardised, standardise_many
 from .texts import say, say_count
 
 Array = NDArray[np.float64]
@@ -31,8 +31,8 @@ Array = NDArray[np.float64]
 
 def make_inputs(runs: Sequence[Standardised]) -> Inputs:
     """Put standardised runs into the form that the classifiers see."""
-    images = [run.image for run in runs]
-    return Inputs(extract_features(runs), np.stack(images))
+    batch = Batch.of(runs)
+    return Inputs(extract_features(batch), batch.image)
 
 
 class Verdict(NamedTuple):

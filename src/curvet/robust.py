@@ -62,17 +62,15 @@ def running_median(values: Array, width: int) -> Array:
     -------
     array of shape (..., n)
     """
-    half = min(width // 2, values.shape[-1] - 1)
-    if half < 1:
+    if values.shape[-1] < 2:
         return values
     from .compiled import curves
 
-    before, after = values[..., half:0:-1], values[..., -2 : -half - 2 : -1]
-    padded = np.concatenate([before, values, after], axis=-1, dtype=np.float64)
-    out = np.empty(values.shape)
-    rows = padded.reshape(-1, padded.shape[-1])
-    curves.running_median(rows, half, max(1, half // 64), out.reshape(len(rows), -1))
-    return out
+    rows = np.ascontiguousarray(values, np.float64).reshape(-1, values.shape[-1])
+    out = np.empty(rows.shape)
+    n, widths = (np.full(len(rows), number) for number in (values.shape[-1], width))
+    curves.running_median(rows, n, widths, out)
+    return out.reshape(values.shape)
 
 
 def spread(values: Array) -> Array:
@@ -88,13 +86,3 @@ def noise_level(values: Array) -> Array:
 def count(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Count what is True along the last axis."""
     return np.asarray(np.bitwise_count(np.packbits(hit, axis=-1)).sum(-1, dtype=np.int64))
-
-
-def interpolate(at: Array, x: Array, y: Array) -> Array:
-    """Interpolate row by row as `numpy.interp` does: (run, m), (run, n), (run, n) -> (run, m)."""
-    from .compiled import curves
-
-    out = np.empty(at.shape)
-    at, x, y = (np.asarray(each, np.float64) for each in (at, x, y))
-    curves.interpolate(at, x, y, out)
-    return out

@@ -3,23 +3,22 @@
 Losses come in any unit, at any length and with any gaps. Both classifiers see them as
 logarithms of ratios to the run's own start, over the fraction of the run that has passed.
 
-Runs of one shape (as many points, as many of them finite, in the same channels) are put into
-arrays with a row for each, and go through all steps together.
+Runs of about one length go through all steps together, in arrays whose rows are filled up to the
+longest of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .robust import count, interpolate, median, running_median
 from .roles import Channels
 from .run import Curve
-from .traits import TRAITS, Measured, Validation, measure_traits, select, smoothed
+from .traits import TRAITS, Flat, Losses, measure_traits, smoothed
 
 N_STEPS = 256
 """Grid points; longer series are averaged in as many bins."""
@@ -48,6 +47,9 @@ IMAGE_CHANNELS = (
     "counts_epochs",
 )
 """Rows of the CNN's input; the last four, one number each, say how the run was logged."""
+
+SERIES = ("loss", "shape", "noise", "val", "gap", "val_shape", "grad_norm", "grad_shape", "lr")
+"""Series of a run, in the order of `compiled.channels`."""
 
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "val": ("val", "gap", "val_shape"),
@@ -82,7 +84,7 @@ _BLOCK = (
 )  # points that are looked at together: they and what is made of them stay in the cache
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Count = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,12 +106,78 @@ class Standardised:
     image: NDArray[np.float32]
 
 
+class Batch(Sequence[Standardised]):
+    """Standardised runs, whose arrays lie in one piece.
+
+    Parameters
+    ----------
+    values : array of shape (run, series, N_STEPS)
+        Series in the order of `SERIES`, each from its first place on.
+    counts : array of shape (run, series)
+        Points of each; 0 where there is none.
+    numbers : array of shape (run, scalar)
+        In the order of `SCALARS`.
+    image : array of shape (run, len(IMAGE_CHANNELS), N_STEPS), float32
+        As the CNN sees them.
+    """
+
+    def __init__(
+        self, values: Array, counts: Count, numbers: Array, image: NDArray[np.float32]
+    ) -> None:
+        self.values, self.counts, self.numbers, self.image = values, counts, numbers, image
+
+    @classmethod
+    def empty(cls, n: int) -> Self:
+        """Make room for so many runs."""
+        return cls(
+            np.empty((n, len(SERIES), N_STEPS)),
+            np.zeros((n, len(SERIES)), np.int64),
+            np.full((n, len(SCALARS)), np.nan),
+            np.zeros((n, len(IMAGE_CHANNELS), N_STEPS), np.float32),
+        )
+
+    @classmethod
+    def of(cls, runs: Sequence[Standardised]) -> Batch:
+        """Put the arrays of runs into one piece."""
+        if isinstance(runs, Batch):
+            return runs
+        batch = cls.empty(len(runs))
+        for row, run in enumerate(runs):
+            for place, name in enumerate(SERIES):
+                if name in run.series:
+                    n = len(run.series[name])
+                    batch.values[row, place, :n] = run.series[name]
+                    batch.counts[row, place] = n
+            batch.numbers[row] = [run.scalars[name] for name in SCALARS]
+            batch.image[row] = run.image
+        return batch
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @overload
+    def __getitem__(self, at: int) -> Standardised: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Batch: ...
+
+    def __getitem__(self, at: int | slice) -> Standardised | Batch:
+        if isinstance(at, slice):
+            return Batch(self.values[at], self.counts[at], self.numbers[at], self.image[at])
+        points = zip(SERIES, self.values[at], self.counts[at].tolist(), strict=True)
+        return Standardised(
+            {name: series[:n] for name, series, n in points if n},
+            dict(zip(SCALARS, self.numbers[at].tolist(), strict=True)),
+            self.image[at],
+        )
+
+
 def standardise(channels: Channels) -> Standardised:
     """Put the channels of one run on a common footing; see `standardise_many`."""
     return standardise_many([channels])[0]
 
 
-def standardise_many(runs: Sequence[Channels]) -> list[Standardised]:
+def standardise_many(runs: Sequence[Channels]) -> Batch:
     """Put the channels of runs on a common footing; a run does not depend on its neighbours.
 
     Parameters
@@ -119,215 +187,96 @@ def standardise_many(runs: Sequence[Channels]) -> list[Standardised]:
 
     Returns
     -------
-    list of Standardised
+    Batch
         In the same order. Losses as log10 of their ratio to the start of the training loss,
         within -4 to 4; gradient norms as log10, within -10 to 10; the rate as log10 of its share
         of the highest.
     """
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for place, channels in enumerate(runs):
-        groups.setdefault(_form(channels), []).append(place)
-    out: dict[int, Standardised] = {}
-    for form, places in groups.items():
-        size = max(1, _BLOCK // max(1, *form))
-        for begin in range(0, len(places), size):
-            some = places[begin : begin + size]
-            out.update(zip(some, _standardise([runs[i] for i in some]), strict=True))
-    return [out[place] for place in range(len(runs))]
-
-
-def _form(channels: Channels) -> tuple[int, ...]:
-    """Count what has to agree between runs that go into the same arrays."""
-    loss, val, norm, lr = channels.loss, channels.val, channels.grad_norm, channels.lr
-    finite = np.isfinite(loss.value)
-    form = [len(loss), int(finite.sum())]
-    form += [-1, -1] if val is None else [len(val), int(np.isfinite(val.value).sum())]
-    if norm is None:
-        form += [-1, -1, -1]
-    else:
-        known = np.isfinite(norm.value)
-        both = known & finite if len(norm) == len(loss) else known
-        form += [len(norm), int(known.sum()), int(both.sum())]
-    form += [-1, -1] if lr is None else [len(lr), int(_usable_rate(lr.value).sum())]
-    return tuple(form)
-
-
-@dataclass(slots=True, eq=False)
-class _Made:
-    """What becomes of runs of one form: names -> arrays with a row for each run."""
-
-    series: dict[str, Array] = field(default_factory=dict)
-    rows: dict[str, Array] = field(default_factory=dict)
-
-
-def _standardise(runs: Sequence[Channels]) -> list[Standardised]:
-    """Standardise runs of one form."""
-    loss, made = _Curves.of([run.loss for run in runs]).bounded(), _Made()
-    val = _Curves.of([run.val for run in runs if run.val is not None])
-    norm = _Curves.of([run.grad_norm for run in runs if run.grad_norm is not None])
-    lr = _Curves.of([run.lr for run in runs if run.lr is not None])
-    value = select(loss.value, loss.finite)  # (run, k)
-    start, floor = _start_and_floor(value)
-    ratio = _log_ratio(value, start, floor)
-    smooth = smoothed(ratio) if ratio.shape[1] else ratio
-    made.rows["nonfinite"] = _bin_max((~loss.finite).astype(float))
-    made.rows["rewound"] = _bin_max(np.diff(loss.step, prepend=loss.step[:, :1], axis=1) < 0)
-    if ratio.shape[1]:
-        _add_loss(made, loss, ratio, smooth)
-    validation = None
-    if val.finite.any():
-        where = select(_val_progress(loss, val), val.finite)
-        values = select(val.bounded().value, val.finite)
-        validation = Validation(where, values, _log_ratio(values, start, floor))
-        if ratio.shape[1]:
-            _add_validation(made, loss, ratio, validation)
-    if norm.finite.any():
-        _add_grad_norm(made, norm)
-    if len(lr.value):
-        _add_lr(made, lr)
-    measured = Measured(
-        loss.value,
-        loss.finite,
-        start,
-        ratio,
-        smooth,
-        validation,
-        norm.value if len(norm.value) else None,
-        lr.value if len(lr.value) else None,
-    )
-    scalars = np.concatenate(
-        [_scalars(loss, value, start, val, norm), measure_traits(measured)], axis=1
-    )
-    return _split(made, scalars)
-
-
-def _split(made: _Made, scalars: Array) -> list[Standardised]:
-    """Give each run its own."""
+    lengths = np.array([_longest(channels) for channels in runs], np.int64)
+    batch, begin = Batch.empty(len(runs)), 0
+    order = np.argsort(lengths, kind="stable")
+    while begin < len(order):  # rows are filled up to the longest, so alike ones come together
+        end = begin + 1
+        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= _BLOCK:
+            end += 1
+        some = order[begin:end]
+        _standardise([runs[i] for i in some.tolist()], some, batch)
+        begin = end
     for row, name, unit in _CONSTANT_ROWS:
-        made.rows[row] = scalars[:, SCALARS.index(name), None] / unit
-    image = np.zeros((len(scalars), len(IMAGE_CHANNELS), N_STEPS), np.float32)
-    for i, name in enumerate(IMAGE_CHANNELS):
-        if name in made.rows:
-            image[:, i] = made.rows[name]
-        elif name.startswith("has_") and name[4:] in made.series:
-            image[:, i] = 1.0
-    has_lr = IMAGE_CHANNELS.index("has_lr")
-    out = []
-    for run, numbers in enumerate(scalars.tolist()):
-        series = {name: values[run] for name, values in made.series.items()}
-        if "lr" in series and np.isnan(series["lr"][0]):  # no rate above 0
-            del series["lr"]
-            image[run, [IMAGE_CHANNELS.index("lr"), has_lr]] = 0.0
-        out.append(Standardised(series, dict(zip(SCALARS, numbers, strict=True)), image[run]))
-    return out
+        batch.image[:, IMAGE_CHANNELS.index(row)] = (
+            batch.numbers[:, SCALARS.index(name), None] / unit
+        )
+    for channel in OPTIONAL:
+        known = batch.counts[:, SERIES.index(channel)] > 0
+        batch.image[known, IMAGE_CHANNELS.index(f"has_{channel}")] = 1.0
+    return batch
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Curves:
-    """One channel of several runs, all arrays (run, point)."""
-
-    step: Array
-    value: Array
-    finite: Mask
-
-    @classmethod
-    def of(cls, curves: Sequence[Curve]) -> _Curves:
-        if not curves:
-            return cls(np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 0), bool))
-        value = np.stack([curve.value for curve in curves])
-        return cls(np.stack([curve.step for curve in curves]), value, np.isfinite(value))
-
-    @property
-    def n(self) -> int:
-        return int(self.value.shape[1])
-
-    def bounded(self) -> _Curves:
-        """Keep finite values where sums and ratios of them are finite, too."""
-        clipped = np.clip(self.value, -1e150, 1e150)
-        return _Curves(self.step, np.where(self.finite, clipped, self.value), self.finite)
-
-    def progress(self) -> Array:
-        """Share of the run that has passed at each finite point, (run, finite)."""
-        return select(np.broadcast_to(_progress(self.n), self.value.shape), self.finite)
+def _longest(channels: Channels) -> int:
+    every = (channels.loss, channels.val, channels.grad_norm, channels.lr)
+    return max(1, *(len(curve.value) for curve in every if curve is not None))
 
 
-def _add_loss(made: _Made, loss: _Curves, ratio: Array, smooth: Array) -> None:
-    x, y = _bins(loss.progress(), ratio)
-    noise = _noise(ratio, smooth)
-    made.series |= {"loss": y, "shape": _shape(y), "noise": noise}
-    made.rows["loss"] = _on_grid(x, y) / 2
-    made.rows["shape"] = _on_grid(x, made.series["shape"])
-    passed = np.broadcast_to(_progress(noise.shape[1]), noise.shape)
-    made.rows["noise"] = _on_grid(passed, noise) * 2
+def _standardise(runs: Sequence[Channels], to: Count, batch: Batch) -> None:
+    """Standardise runs of about one length, and put them into these rows of a batch."""
+    from .compiled import channels
+
+    filled = batch.values, batch.counts, batch.image
+    logged = _flat([run.loss for run in runs])
+    (where, value, ratio), count = _room(logged, 3)
+    start = np.empty((len(runs), 2))
+    channels.losses(
+        logged.step, logged.value, logged.begin, to, _MARKS,
+        where, value, ratio, count, start, batch.numbers, batch.image,
+    )  # fmt: skip
+    loss = Losses(where, value, _logarithm(ratio, -4, 4), count)
+    smooth = smoothed(loss.ratio, count)
+    channels.draw_losses(to, _ROWS, where, loss.ratio, smooth, count, *filled)
+    val, logged_val = None, _flat([run.val for run in runs])
+    if logged_val.most:
+        (at, values, ratios), n = _room(logged_val, 3)
+        channels.validations(
+            logged.step, logged.begin, logged_val.step, logged_val.value, logged_val.begin, to,
+            start, at, values, ratios, n, batch.numbers,
+        )  # fmt: skip
+        val = Losses(at, values, _logarithm(ratios, -4, 4), n)
+        channels.draw_validations(to, _ROWS, at, val.ratio, n, where, loss.ratio, count, *filled)
+    norm = _flat([run.grad_norm for run in runs])
+    if norm.most:
+        (at, size), n = _room(norm, 2)
+        channels.norms(norm.value, norm.begin, to, _MARKS, at, size, n, batch.numbers, batch.image)
+        size = _logarithm(size, -10, 10)
+        channels.draw_others(to, _ROWS, channels.NORM, 4.0, at, size, n, *filled)
+    lr = _flat([run.lr for run in runs])
+    if lr.most:
+        (at, share), n = _room(lr, 2)
+        channels.rates(lr.value, lr.begin, at, share, n)
+        channels.draw_others(to, _ROWS, channels.RATE, 4.0, at, np.log10(share), n, *filled)
+    traits = measure_traits(loss, start, smooth, val, (logged, norm, lr))
+    batch.numbers[to, len(SCALARS) - len(TRAITS) :] = traits
 
 
-def _add_validation(made: _Made, loss: _Curves, ratio: Array, val: Validation) -> None:
-    x, y = _bins(val.where, val.ratio)
-    gap = y - interpolate(x, loss.progress(), _smooth(ratio))
-    made.series |= {"val": y, "val_shape": _shape(y), "gap": gap}
-    made.rows["val"] = _on_grid(x, y) / 2
-    made.rows["gap"] = _on_grid(x, gap)
+def _flat(curves: Sequence[Curve | None]) -> Flat:
+    """Put the curves of a channel one behind the other."""
+    there = [curve for curve in curves if curve is not None]
+    begin = np.zeros(len(curves) + 1, np.int64)
+    if not there:
+        return Flat(np.empty(0), np.empty(0), begin)
+    np.cumsum([0 if curve is None else len(curve.value) for curve in curves], out=begin[1:])
+    step = np.concatenate([curve.step for curve in there], dtype=np.float64)
+    return Flat(step, np.concatenate([curve.value for curve in there], dtype=np.float64), begin)
 
 
-def _add_grad_norm(made: _Made, norm: _Curves) -> None:
-    logs = np.clip(np.log10(np.abs(select(norm.value, norm.finite)) + 1e-10), -10, 10)
-    x, y = _bins(norm.progress(), logs)
-    shape = y - median(y)[:, None]
-    made.series |= {"grad_norm": y, "grad_shape": shape}
-    made.rows["grad_nonfinite"] = _bin_max((~norm.finite).astype(float))
-    made.rows["grad_norm"] = _on_grid(x, y) / 4
-    made.rows["grad_shape"] = _on_grid(x, shape) / 2
+def _room(channel: Flat, arrays: int) -> tuple[Array, Count]:
+    """Make arrays with a row for each run of a channel, (array, run, most), and for counts."""
+    runs = len(channel.begin) - 1
+    return np.empty((arrays, runs, channel.most)), np.empty(runs, np.int64)
 
 
-def _add_lr(made: _Made, lr: _Curves) -> None:
-    """Add the rate; NaN in runs in which it is never above 0."""
-    good = _usable_rate(lr.value)
-    rate = select(lr.value, good)
-    if not rate.shape[1]:
-        return
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.log10(np.clip(rate / rate.max(1, keepdims=True), 1e-4, 1))
-    x, y = _bins(_Curves(lr.step, lr.value, good).progress(), share)
-    made.series["lr"] = y
-    made.rows["lr"] = _on_grid(x, y) / 4
-
-
-def _usable_rate(lr: Array) -> Mask:
-    return np.isfinite(lr) & (lr >= 0)
-
-
-def _scalars(loss: _Curves, value: Array, start: Array, val: _Curves, norm: _Curves) -> Array:
-    """Count and compare, (run, scalar): the first of `SCALARS`."""
-    n, k, b = loss.n, value.shape[1], len(start)
-    step, bad, nan = loss.step, ~loss.finite, np.full(b, np.nan)
-    between = step[:, 1:] - step[:, :-1]
-    epochs = np.zeros(b)
-    if 1 < n <= 400:
-        epochs = (median(between) == 1.0) & np.isfinite(step).all(1)
-    changed = value[:, 1:] != value[:, :-1]
-    m = max(1, val.n)
-    columns = (
-        np.log10(max(1, n)),
-        np.clip(np.log10(np.maximum(np.abs(start), 1e-12)), -4, 8),
-        count(bad) / max(1, n),
-        np.where(bad.any(1), bad.argmax(1) / n, 1.0) if n else 1.0,
-        bad[:, -1] if n else 0.0,
-        count(value < 0) / max(1, k),
-        count(changed) / (k - 1) if k > 1 else nan,
-        _decimals(value),
-        epochs,
-        (step != np.round(step)).any(1),
-        count(between < 0) / max(1, n - 1),
-        count(between == 0) / max(1, n - 1),
-        np.log10(m / max(1, n)) if len(val.value) else nan,
-        np.log10(m) if len(val.value) else nan,
-        count(~val.finite) / val.n if val.n else nan,
-        count(~norm.finite) / norm.n if norm.n else nan,
-    )
-    out = np.empty((b, len(columns)))
-    for place, column in enumerate(columns):
-        out[:, place] = column
-    return out
+def _logarithm(values: Array, least: float, most: float) -> Array:
+    """Take log10 within bounds, in place."""
+    np.log10(values, out=values)
+    return np.clip(values, least, most, out=values)
 
 
 _CONSTANT_ROWS = (
@@ -338,111 +287,5 @@ _CONSTANT_ROWS = (
 )
 """Row of the image, the scalar that it holds, and what that is divided by."""
 
-
-def _decimals(values: Array) -> Array:
-    """Count the decimals that were logged, 8 at most: rounding tells a tracker's format."""
-    small = np.abs(values) < 1e6
-    if values.shape[1] > 400:
-        small &= np.cumsum(small, axis=1) <= 400
-        values, small = values[:, : int(small.any(0).sum())], small[:, : int(small.any(0).sum())]
-    values, found = np.where(small, values, 0.0), np.full(len(values), 8.0)
-    open_ = np.arange(len(values))
-    for digits in range(8):
-        rest = values[open_]
-        exact = (np.abs(rest - rest.round(digits)) < 1e-9).all(1)
-        found[open_[exact]] = digits
-        open_ = open_[~exact]
-    return found
-
-
-@lru_cache(maxsize=64)
-def _progress(n: int) -> Array:
-    """Share of the run that has passed at each of n points: 0 to 1."""
-    return np.arange(n) / max(1, n - 1)
-
-
-def _val_progress(loss: _Curves, val: _Curves) -> Array:
-    """Place validation points within the run: by step where both count alike, else by index."""
-    low, high = loss.step.min(1), loss.step.max(1)
-    last = val.step.max(1) - low
-    alike = (high > low) & (0.5 * (high - low) <= last) & (last <= 1.2 * (high - low))
-    alike &= (loss.step[:, 1:] >= loss.step[:, :-1]).all(1)
-    at = np.broadcast_to((np.arange(val.n) + 1) / val.n, val.value.shape).copy()
-    if alike.any():
-        passed = np.broadcast_to(_progress(loss.n), loss.step.shape)
-        at[alike] = interpolate(val.step[alike], loss.step[alike], passed[alike])
-    return at
-
-
-def _start_and_floor(values: Array) -> tuple[Array, Array]:
-    """Level at the start, and what to add so that logarithms exist (negative losses)."""
-    b, k = values.shape
-    if k == 0:
-        return np.ones(b), np.zeros(b)
-    start, low = median(values[:, : max(1, round(0.03 * k))]), values.min(1)
-    least = np.maximum(np.maximum(start - low, np.abs(start)), 1e-12)
-    shift = np.where(low > 0, 0.0, -low + 0.01 * least)
-    return start + shift, shift
-
-
-def _log_ratio(values: Array, start: Array, floor: Array) -> Array:
-    with np.errstate(over="ignore"):
-        ratio = (values + floor[:, None]) / start[:, None]
-        return np.clip(np.log10(np.maximum(ratio, 1e-12)), -4, 4)
-
-
-def _shape(y: Array) -> Array:
-    """Scale from the lowest value (0) to the first (1), within -1 to 4."""
-    low = y.min(1, keepdims=True)
-    first = median(y[:, : max(1, round(0.03 * y.shape[1]))])[:, None]
-    return np.asarray(np.clip((y - low) / np.maximum(first - low, 0.02), -1, 4))
-
-
-def _noise(y: Array, smooth: Array) -> Array:
-    """Distance from the running median, largest in each bin."""
-    n = y.shape[1]
-    width = 2 * (n // 40) + 3
-    level = smooth if width // 2 == (n // 20 + 3) // 2 else running_median(y, width)
-    return _bin_max(np.abs(y - level), grid=False)
-
-
-def _smooth(y: Array) -> Array:
-    width = max(1, y.shape[1] // 40)
-    if width == 1:
-        return y
-    padded = np.pad(y, ((0, 0), (width // 2, width - 1 - width // 2)), mode="edge")
-    return np.stack([np.convolve(row, np.full(width, 1 / width), mode="valid") for row in padded])
-
-
-@lru_cache(maxsize=64)
-def _edges(n: int) -> NDArray[np.intp]:
-    return np.linspace(0, n, N_STEPS + 1).astype(int)
-
-
-def _bins(x: Array, y: Array) -> tuple[Array, Array]:
-    """Average neighbours so that at most N_STEPS points are left."""
-    if y.shape[1] <= N_STEPS:
-        return x, y
-    edges = _edges(y.shape[1])
-    begin, counts = edges[:-1], np.diff(edges)
-    return np.add.reduceat(x, begin, axis=1) / counts, np.add.reduceat(y, begin, axis=1) / counts
-
-
-def _bin_max(y: Array | Mask, grid: bool = True) -> Array:
-    """Keep the largest of each bin; short series are stretched to the grid, or left alone."""
-    n = y.shape[1]
-    if n > N_STEPS:
-        return np.asarray(np.maximum.reduceat(y, _edges(n)[:-1], axis=1))
-    if not grid or n == 0:
-        return np.asarray(y) if n else np.zeros((len(y), N_STEPS))
-    return np.asarray(y[:, _stretched(n)])
-
-
-@lru_cache(maxsize=64)
-def _stretched(n: int) -> NDArray[np.intp]:
-    """Find the nearest of n points to each place of the grid."""
-    return np.linspace(0, n - 1, N_STEPS).round().astype(int)
-
-
-def _on_grid(x: Array, y: Array) -> Array:
-    return interpolate(np.broadcast_to(_progress(N_STEPS), (len(y), N_STEPS)), x, y)
+_ROWS = np.array([IMAGE_CHANNELS.index(n) if n in IMAGE_CHANNELS else -1 for n in SERIES])
+_MARKS = np.array([IMAGE_CHANNELS.index(n) for n in ("nonfinite", "rewound", "grad_nonfinite")])

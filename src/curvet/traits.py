@@ -4,23 +4,21 @@ tsfresh's features know one series at a time and no full-resolution noise. These
 each other and set changes in relation to noise: how noise grows or fades, spikes and what comes
 after them, decay fits, the slope at the end in units of noise, and the gap to validation.
 
-Runs of one shape are measured together: arrays have a row for each run, and a measure that cannot
-be taken of a run is NaN there.
+Runs are measured together: arrays have a row for each, filled up to the longest, and a measure that
+cannot be taken of a run is NaN there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .robust import count, interpolate, median, quantiles, running_median
-
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Count = NDArray[np.int64]
 
 _OF_CURVE = (
     "noise",
@@ -122,58 +120,64 @@ TRAITS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Validation:
-    """Finite validation losses, all arrays (run, m).
+class Flat:
+    """One channel of several runs, as logged, one behind the other.
 
     Parameters
     ----------
-    where : array
-        Share of the run at which each was logged.
-    values, ratio : arrays
-        The losses, and log10 of their ratio to the start of the training loss.
+    step, value : arrays of shape (point,)
+        Of all runs.
+    begin : array of shape (run + 1,)
+        Where each run begins; one without the channel has no points.
     """
 
-    where: Array
-    values: Array
-    ratio: Array
+    step: Array
+    value: Array
+    begin: Count
+
+    @property
+    def most(self) -> int:
+        """Points of the longest."""
+        return int(np.diff(self.begin).max(initial=0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """Runs of one shape: their curves have the same numbers of points, of which as many are finite.
+class Losses:
+    """Finite losses of several runs, in rows that are filled up to the longest.
 
     Parameters
     ----------
-    loss : array of shape (run, n)
-        Training losses, bounded; may hold non-finite values.
-    finite : array of shape (run, n)
-        Where they are finite: at k places in each run.
-    start : array of shape (run,)
-        Levels of the losses at their start.
-    ratio : array of shape (run, k)
-        Finite losses as log10 of their ratio to the start.
-    smooth : array of shape (run, k)
-        The same without noise: see `smoothed`.
-    val : Validation or None
-        Finite validation losses.
-    grad_norm : array of shape (run, any), or None
-        As logged; as many finite where the loss is finite as well in each run.
-    lr : array of shape (run, any), or None
-        As logged; as many finite and not negative in each run.
+    where, value : arrays of shape (run, most)
+        Share of the run at which each was logged, and the losses, bounded; then inf.
+    ratio : array of shape (run, most)
+        log10 of their ratio to the start of the training loss.
+    count : array of shape (run,)
+        How many they are.
     """
 
-    loss: Array
-    finite: Mask
-    start: Array
+    where: Array
+    value: Array
     ratio: Array
-    smooth: Array
-    val: Validation | None
-    grad_norm: Array | None
-    lr: Array | None
+    count: Count
 
 
-def measure_traits(runs: Measured) -> Array:
-    """Measure runs.
+def measure_traits(
+    loss: Losses, start: Array, smooth: Array, val: Losses | None, flat: tuple[Flat, Flat, Flat]
+) -> Array:
+    """Measure runs; a run does not depend on its neighbours.
+
+    Parameters
+    ----------
+    loss : Losses
+        Training losses.
+    start : array of shape (run, any)
+        First their levels at the start.
+    smooth : array of shape (run, most)
+        Their ratios without noise: see `smoothed`.
+    val : Losses or None
+        Validation losses.
+    flat : tuple of Flat
+        Training loss, gradient norm and learning rate as logged.
 
     Returns
     -------
@@ -182,29 +186,35 @@ def measure_traits(runs: Measured) -> Array:
     """
     from .compiled import traits
 
-    out = np.full((len(runs.loss), len(TRAITS)), np.nan)
-    ratio, smooth = np.ascontiguousarray(runs.ratio), runs.smooth
-    k = ratio.shape[1]
-    if k < 3:
+    out, ratio, count = np.full((len(start), len(TRAITS)), np.nan), loss.ratio, loss.count
+    if loss.ratio.shape[1] < 3:
         return out
-    value = np.ascontiguousarray(select(runs.loss, runs.finite))
-    traits.levels(value, np.sort(value, axis=1), runs.start, _part(out, "log_end"))
-    ordered = np.sort(ratio, axis=1)
-    if k >= 5:
-        change = ratio[:, 1:] - ratio[:, :-1]
-        traits.jump(ratio, ordered, change, np.sort(change, axis=1), _part(out, "jump"))
-    if k >= 6:
-        _course(ratio, smooth, _part(out, f"loss_{_OF_CURVE[0]}"))
-        _decay(ratio, ordered, _part(out, "decay_exp_rest"))
-    traits.fallen(10.0**smooth, np.array(_FALLEN), _part(out, f"fallen_{_FALLEN[0]}"))
-    if runs.grad_norm is not None:
-        _grad_norm(runs.grad_norm, runs, out)
-    if runs.val is not None and runs.val.values.shape[1] >= 3:
-        _validation(runs.val, interpolate(runs.val.where, _places(runs.finite), smooth), out)
-        out[:, TRAITS.index("val_log_end")] = _level(runs.val.values[:, -1])
-    if runs.lr is not None and runs.lr.shape[1] == runs.loss.shape[1]:
-        _rate(runs.lr, runs.finite, smooth, _part(out, "lr_end"))
-    out[~np.isfinite(out)] = np.nan
+    traits.levels(loss.value, np.sort(loss.value, axis=1), count, start, _part(out, "log_end"))
+    ordered = _ordered(ratio, count)
+    change = _course(ratio, smooth, count, _part(out, f"loss_{_OF_CURVE[0]}"))
+    traits.jump(ratio, ordered, count, change, _part(out, "jump"))
+    _decay(10.0**ratio, ordered, count, _part(out, "decay_exp_rest"))
+    traits.fallen(10.0**smooth, count, np.array(_FALLEN), _part(out, f"fallen_{_FALLEN[0]}"))
+    logged, norm, lr = flat
+    if norm.most >= 4:
+        _grad_norm(norm, logged, loss, out)
+    if val is not None and val.ratio.shape[1] >= 3:
+        traits.validation(
+            val.where,
+            val.value,
+            val.ratio,
+            _changes(val.ratio, val.count),
+            val.count,
+            loss.where,
+            smooth,
+            count,
+            out[:, TRAITS.index("loss_noise")],
+            _part(out, "val_noise"),
+        )
+    if lr.most >= 3:
+        shares, of_rate = np.array(_RATE_SHARES), _part(out, "lr_end")
+        traits.rate(lr.value, lr.begin, logged.value, logged.begin, smooth, count, shares, of_rate)
+    out[(count < 3)[:, None] | ~np.isfinite(out)] = np.nan
     return out
 
 
@@ -213,44 +223,56 @@ def _part(out: Array, first: str) -> Array:
     return out[:, TRAITS.index(first) :]
 
 
-def smoothed(ratio: Array) -> Array:
-    """Take the level around each point, (run, k)."""
-    return running_median(ratio, ratio.shape[1] // 20 + 3)
+def smoothed(ratio: Array, count: Count) -> Array:
+    """Take the level around each of so many points, (run, most)."""
+    from .compiled import curves
+
+    out = np.zeros(ratio.shape)
+    curves.running_median(ratio, count, count // 20 + 3, out)
+    return out
 
 
-def select(values: Array, where: Mask) -> Array:
-    """Keep what is marked: the same number in each row, (run, n) -> (run, marked)."""
-    return values if where.all() else values[where].reshape(len(values), -1)
+def _ordered(values: Array, count: Count) -> Array:
+    """Put so many values of each row in order, (run, most), and inf after them."""
+    if (count == values.shape[1]).all():
+        return np.sort(values, axis=1)
+    return np.sort(np.where(np.arange(values.shape[1]) < count[:, None], values, np.inf), axis=1)
 
 
-def _places(finite: Mask) -> Array:
-    """Share of the run that has passed at each finite loss, (run, k)."""
-    n = finite.shape[1]
-    passed = np.broadcast_to(np.arange(n) / max(1, n - 1), finite.shape)
-    return select(passed, finite)
+def _changes(values: Array, count: Count) -> Array:
+    """Put the changes from one to the next of so many values in order, (run, most - 1)."""
+    return _ordered(values[:, 1:] - values[:, :-1], count - 1)
 
 
-def _course(y: Array, smooth: Array, out: Array) -> None:
-    """Fill in noise, spikes, periods and the final slope of logarithmic curves, (run, n)."""
+def _alike(count: Count, least: int) -> Iterator[tuple[int, Count]]:
+    """Yield each number of points from the least on, and which runs have so many."""
+    for n in np.unique(count[count >= least]).tolist():
+        yield n, np.flatnonzero(count == n)
+
+
+def _course(y: Array, smooth: Array, count: Count, out: Array) -> Array:
+    """Fill in noise, spikes, periods and the final slope of logarithmic curves, (run, most).
+
+    Returns the changes from point to point, in order.
+    """
     from .compiled import traits
 
-    residual, change, third = y - smooth, y[:, 1:] - y[:, :-1], max(2, y.shape[1] // 3)
-    every, early, late = (
-        np.sort(c, axis=1) for c in (change, change[:, :third], change[:, -third:])
-    )
-    traits.course(y, smooth, residual, np.sort(residual, axis=1), every, early, late, out)
-    for place, share in ((-4, 25), (-2, 50)):
-        at, n = len(_OF_CURVE) + place, max(4, y.shape[1] * share // 100)
-        x, end = np.linspace(0, 1, n), y[:, -n:]
-        slope = _slope(x, end)
-        error = np.maximum((end - slope[:, None] * x).std(1), 1e-4) * np.sqrt(12 / n)
-        out[:, at], out[:, at + 1] = slope, np.clip(slope / error, -1e3, 1e3)
-    _periods(y, out[:, _OF_CURVE.index("peak_share") :])
+    runs, most = y.shape
+    third = max(2, most // 3)
+    parts = [np.empty((runs, n)) for n in (most, most - 1, third, third)]
+    residual, change, early, late = parts
+    traits.differences(y, smooth, count, residual, change, early, late)
+    for part in parts:
+        part.sort(axis=1)
+    traits.course(y, smooth, count, residual, change, early, late, out)
+    for n, members in _alike(count, 6):
+        _periods(y, n, members, out[:, _OF_CURVE.index("peak_share") :])
+    return change
 
 
 @lru_cache(maxsize=8)
 def _slow(n: int) -> Array:
-    """Return orthonormal polynomials up to the fourth degree, (n, 5)."""
+    """Return orthonormal polynomials up to the fourth degree, (5, n)."""
     t = np.linspace(-1, 1, n)
     found = [np.full(n, n**-0.5)]
     while len(found) < 5:
@@ -258,137 +280,84 @@ def _slow(n: int) -> Array:
         for other in found[-2:]:
             further = further - (further @ other) * other
         found.append(further / np.sqrt(further @ further))
-    return np.stack(found, axis=1)
+    return np.stack(found)
 
 
-def _periods(y: Array, out: Array) -> None:
+def _periods(y: Array, n: int, members: Count, out: Array) -> None:
     """Look for swings of one period in what a slow trend leaves, past the first fifth."""
     from .compiled import traits
 
-    n = y.shape[1]
     m = n - n // 5
     if m < 8:
         return
-    slow = _slow(n)
-    rest = (y - (y @ slow) @ slow.T)[:, n // 5 :]
-    rest = rest - rest.mean(1, keepdims=True)
-    power = np.square(np.abs(np.fft.rfft(rest * np.hanning(m), axis=1)))
+    rest, windowed = np.empty((len(members), m)), np.empty((len(members), m))
+    traits.detrend(y, members, _slow(n), _window(m), rest, windowed)
+    spectrum = np.fft.rfft(windowed, axis=1).view(np.float64)
     width = 2 ** int(2 * m - 1).bit_length()  # no lag meets the other end
-    alike = np.fft.irfft(np.square(np.abs(np.fft.rfft(rest, width, axis=1))), axis=1)
-    traits.periods(rest, power, alike, out)
+    wide = np.fft.rfft(rest, width, axis=1)
+    wide *= wide.conj()
+    traits.periods(rest, members, spectrum, np.fft.irfft(wide, axis=1), out)
 
 
 @lru_cache(maxsize=8)
-def _decays(n: int) -> tuple[Array, Array, Array]:
-    """Return the grid of rates, and for each decay and rate the curve less its mean, and that.
+def _window(n: int) -> Array:
+    return np.hanning(n)
 
-    Shapes: (rate,), (decay, rate, n), (decay, rate).
+
+@lru_cache(maxsize=8)
+def _decays(n: int) -> tuple[Array, Array, Array, Array]:
+    """Return of each decay and rate the sum of squares, the curve less its mean, and that.
+
+    Shapes: (decay, rate), (rate,) for the grid of rates, (decay, rate, n), (decay, rate).
     """
     rates, t = np.logspace(-0.5, 2.5, 16), np.arange(n) / (n - 1)
     curves = np.stack([decay(rates[:, None], t) for decay in _DECAYS.values()])
     means = curves.mean(2)
-    return rates, curves - means[:, :, None], means
+    shapes = curves - means[:, :, None]
+    return np.vecdot(shapes, shapes), rates, shapes, means
 
 
-def _decay(ratio: Array, ordered: Array, out: Array) -> None:
+def _decay(level: Array, ordered: Array, count: Count, out: Array) -> None:
     """Fit floor + height * decay(rate * t) by least squares over a grid of rates."""
     from .compiled import traits
 
-    level, ordered = (np.clip(10.0**y, 0, 20) for y in (ratio, ordered))
-    low, high = quantiles(ordered, [0.02, 0.98])
-    margin = 0.2 * (high - low)
-    level = np.clip(level, (low - margin)[:, None], (high + margin)[:, None])
-    mean, n = level.mean(1), level.shape[1]
-    centred = level - mean[:, None]
-    end = np.ascontiguousarray(median(level[:, -max(1, n // 20) :]))
-    rates, shapes, means = _decays(n)
-    products = (centred @ shapes.reshape(-1, n).T).reshape(-1, *means.shape)
-    size = np.vecdot(shapes, shapes)
-    traits.decay(centred, mean, end, products / size, size, rates, shapes, means, out)
+    for n, members in _alike(count, 6):
+        traits.decay(level, ordered, members, *_decays(n), out)
     at, names = 4 * len(_DECAYS), list(_DECAYS)
     exp, power = (4 * names.index(name) for name in ("exp", "pow"))
     out[:, at] = out[:, power] - out[:, exp]
 
 
-def _grad_norm(norm: Array, runs: Measured, out: Array) -> None:
+def _grad_norm(norm: Flat, logged: Flat, loss: Losses, out: Array) -> None:
     """Measure the gradient norm, alone and beside the loss where each point has both."""
     from .compiled import traits
 
-    paired = norm.shape[1] == runs.loss.shape[1]
-    good = np.isfinite(norm) & runs.finite if paired else np.isfinite(norm)
-    y = np.clip(np.log10(np.abs(select(norm, good)) + 1e-10), -10, 10)
-    if y.shape[1] < 4:
-        return
-    smooth = smoothed(y)
-    if y.shape[1] >= 6:
-        _course(y, smooth, _part(out, f"grad_norm_{_OF_CURVE[0]}"))
-    traits.norms(y, np.sort(y, axis=1), _part(out, "grad_norm_start"))
-    if paired:
-        other = select(runs.ratio, good[runs.finite].reshape(len(good), -1))
-        per_loss = y - np.log10(np.maximum(np.abs(select(runs.loss, good)), 1e-12))
+    shape = len(out), norm.most
+    size, loss_size, other = np.empty(shape), np.empty(shape), np.empty(shape)
+    counts = np.empty((len(out), 2), np.int64)
+    traits.pairs(
+        norm.value,
+        norm.begin,
+        logged.value,
+        logged.begin,
+        loss.ratio,
+        size,
+        loss_size,
+        other,
+        counts,
+    )
+    y, count = np.clip(np.log10(size), -10, 10), np.ascontiguousarray(counts[:, 0])
+    smooth = smoothed(y, count)
+    _course(y, smooth, count, _part(out, f"grad_norm_{_OF_CURVE[0]}"))
+    traits.norms(y, _ordered(y, count), count, _part(out, "grad_norm_start"))
+    if counts[:, 1].max(initial=0) >= 4:
+        other_smooth = smoothed(other, np.ascontiguousarray(counts[:, 1]))
         traits.norms_beside_loss(
             y,
-            y - smooth,
-            per_loss,
-            np.ascontiguousarray(other),
-            other - smoothed(other),
+            smooth,
+            np.log10(loss_size),
+            other,
+            other_smooth,
+            counts,
             _part(out, "grad_norm_per_loss_start"),
         )
-
-
-def _validation(val: Validation, below: Array, out: Array) -> None:
-    """Set validation beside the smoothed training loss at the same times, (run, m)."""
-    from .compiled import traits
-
-    y = np.ascontiguousarray(val.ratio)
-    change = np.sort(y[:, 1:] - y[:, :-1], axis=1)
-    noise = np.ascontiguousarray(out[:, TRAITS.index("loss_noise")])
-    traits.validation(y, below, 10.0**y, 10.0**below, change, noise, _part(out, "val_noise"))
-    if y.shape[1] >= 4:
-        half = max(2, y.shape[1] // 2)
-        x, late, late_below = np.linspace(0, 1, half), y[:, -half:], below[:, -half:]
-        slope, slope_below = _slope(x, late), _slope(x, late_below)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            both = _correlation(y, below), _correlation(late, late_below)
-        first = TRAITS.index("val_correlation")
-        found = (*both, slope, slope_below, slope - slope_below)
-        out[:, first : first + len(found)] = np.stack(found, axis=1)
-
-
-def _rate(lr: Array, finite: Mask, smooth: Array, out: Array) -> None:
-    """Measure the schedule, and the loss after shares of the sum of all rates."""
-    from .compiled import traits
-
-    known = np.isfinite(lr)
-    share = select(lr, known & (lr >= 0))
-    if share.shape[1] < 3:
-        return
-    spent = np.cumsum(np.maximum(np.where(known, lr, 0.0), 0.0), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        passed = np.ascontiguousarray(select(spent / spent[:, -1:], finite))
-        share = np.ascontiguousarray(share)
-        of_highest = share / share.max(1, keepdims=True)
-        half = count(np.cumsum(of_highest, axis=1) / of_highest.sum(1, keepdims=True) < 0.5)
-    traits.rate(share, passed, smooth, np.array(_RATE_SHARES), out)
-    out[:, 3] = np.where(share.max(1) > 0, half / share.shape[1], np.nan)
-
-
-def _log(value: Array) -> Array:
-    """log10 of the magnitude, at least -8."""
-    return np.log10(np.maximum(np.abs(value), 1e-8))
-
-
-def _level(value: Array) -> Array:
-    """log10 of a loss, within -4 to 8."""
-    return np.clip(_log(value), -4, 8)
-
-
-def _slope(x: Array, y: Array) -> Array:
-    """Slope of the least-squares line through (n,) and (run, n)."""
-    x = x - x.mean(-1, keepdims=True)
-    return np.asarray(np.vecdot(x, y) / np.vecdot(x, x))
-
-
-def _correlation(a: Array, b: Array) -> Array:
-    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    return np.asarray(np.vecdot(a, b) / np.sqrt(np.vecdot(a, a) * np.vecdot(b, b)))

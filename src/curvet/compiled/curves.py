@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from . import kernel, part
 
 Array = NDArray[np.float64]
+Count = NDArray[np.int64]
 
 
 @part
@@ -121,56 +122,57 @@ def _exchange(window: Array, old: float, new: float) -> None:
     window[at] = new
 
 
-@kernel("float64[:,:], float64[:,:], float64[:,:]", "float64[:,::1]")
-def interpolate(at: Array, x: Array, y: Array, out: Array) -> None:
-    """Interpolate row by row: (run, m), (run, n), (run, n) -> (run, m).
-
-    Both places ascend, so that each search begins where the last one ended; where the first ones
-    do not, it begins anew.
-    """
-    n, m = x.shape[1], at.shape[1]
-    for run in range(len(at)):
-        below = -1
-        for i in range(m):
-            here = at[run, i]
-            if below >= 0 and x[run, below] > here:
-                below = -1
-            while below < n - 1 and x[run, below + 1] <= here:
-                below += 1
-            if below < 0:
-                out[run, i] = y[run, 0]
-            elif below == n - 1:
-                out[run, i] = y[run, below]
-            else:
-                low = x[run, below]
-                rise = (y[run, below + 1] - y[run, below]) / (x[run, below + 1] - low)
-                out[run, i] = rise * (here - low) + y[run, below]
+@part
+def running_room(n: int) -> int:
+    """Tell how much room `running` needs for so many values."""
+    return 3 * n + 256
 
 
-@kernel("float64[:,::1], int64, int64", "float64[:,::1]")
-def running_median(x: Array, half: int, stride: int, out: Array) -> None:
+@part
+def running(x: Array, width: int, room: Array, out: Array) -> None:
     """Take the median around each value.
 
     Parameters
     ----------
-    x : array of shape (run, n + 2 * half)
-        Finite, with what is seen beyond either end.
-    half, stride : int
-        How far a window reaches on either side, and of how many neighbours one is taken.
-    out : array of shape (run, n)
+    x : array of shape (n,)
+        Finite. At the ends it is reflected: to repeat the last value would make it its own median.
+    width : int
+        Neighbours in a window, itself included; made odd, and less than twice the length. Of wide
+        windows every few neighbours are taken, which bounds time and memory.
+    room : array of at least `running_room`
+        Is written to.
+    out : array of shape (n,)
         Is filled.
     """
-    n, first = out.shape[1], half % stride
+    n = len(x)
+    half = min(width // 2, n - 1)
+    if half < 1:
+        for i in range(n):
+            out[i] = x[i]
+        return
+    padded, stride = room[: n + 2 * half], max(1, half // 64)
+    for i in range(half):
+        padded[i], padded[n + half + i] = x[half - i], x[n - 2 - i]
+    for i in range(n):
+        padded[half + i] = x[i]
+    first = half % stride
     size = (2 * half - first) // stride + 1  # odd
-    window = np.empty(size)
+    window = room[n + 2 * half : n + 2 * half + size]
+    # Windows of every `stride`-th value differ by one value, and stay in order.
+    for begin in range(min(stride, n)):
+        at = begin + first
+        for k in range(size):
+            _insert(window, k, padded[at + k * stride])
+        out[begin] = window[size // 2]
+        for i in range(begin + stride, n, stride):
+            at = i + first - stride
+            _exchange(window, padded[at], padded[at + size * stride])
+            out[i] = window[size // 2]
+
+
+@kernel("float64[:,::1], int64[::1], int64[::1]", "float64[:,::1]")
+def running_median(x: Array, count: Count, width: Count, out: Array) -> None:
+    """Take the median around each of so many values of each run; see `running`."""
+    room = np.empty(running_room(x.shape[1]))
     for run in range(len(x)):
-        # Windows of every `stride`-th value differ by one value, and stay in order.
-        for begin in range(min(stride, n)):
-            at = begin + first
-            for k in range(size):
-                _insert(window, k, x[run, at + k * stride])
-            out[run, begin] = window[size // 2]
-            for i in range(begin + stride, n, stride):
-                at = i + first - stride
-                _exchange(window, x[run, at], x[run, at + size * stride])
-                out[run, i] = window[size // 2]
+        running(x[run, : count[run]], width[run], room, out[run, : count[run]])
