@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from curvet import compiled
 from curvet.causes import CAUSES, title_of
 from curvet.cli import main
+from curvet.terminal import announce_compiling
 
 CURVET = [sys.executable, "-m", "curvet"]
 
@@ -353,6 +355,26 @@ def test_a_terminal_gets_colours_unless_refused(no_colour: bool, runs: Path) -> 
     assert process.returncode == 0
     assert b"second/log.csv" in shown
     assert (re.search(rb"\x1b\[[\d;]*3\dm", shown) is None) == no_colour
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_only_a_terminal_is_told_of_compiling_and_once(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    def double(x: Any, out: Any) -> None:
+        out[0] = 2 * x[0]
+
+    def halve(x: Any, out: Any) -> None:
+        out[0] = x[0] / 2
+
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    announce_compiling()
+    found = np.empty(1)
+    for function in (double, halve):
+        compiled.kernel("float64[::1]", "float64[::1]")(function)(np.ones(1), found)
+    assert found[0] == 0.5
+    assert capfd.readouterr().err == ("compiling for the first time: some seconds\n" * terminal)
 
 
 def test_the_demo_archive(demo: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from typing import TextIO
 
 import click
 
+from .compiled import before_compiling
+from .texts import say
 from .whole import whole
 
 PIPED_WIDTH = 160  # columns of a table that goes to no terminal
@@ -22,6 +24,12 @@ def complain(text: str) -> None:
     from .report.as_text import clean
 
     click.echo(f"error: {clean(text)}", err=True)
+
+
+def announce_compiling() -> None:
+    """Say on a terminal, once, that the first call takes longer."""
+    if sys.stderr.isatty():
+        before_compiling(lambda: click.echo(say("notices.compiling"), err=True))
 
 
 @contextmanager

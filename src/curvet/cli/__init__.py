@@ -11,6 +11,7 @@ import sys
 
 import click
 
+from ..terminal import announce_compiling
 from .bundles import bundles
 from .label import label
 from .labels import labels
@@ -39,6 +40,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a letter that the terminal lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
+    announce_compiling()
 
 
 for command in (
