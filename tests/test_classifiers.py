@@ -284,10 +284,21 @@ def test_inputs_are_cut_together() -> None:
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
+@pytest.mark.parametrize("channel", OPTIONAL)
+def test_channels_that_no_run_has_are_left_out(
+    name: str, channel: str, classifiers: dict[str, Classifier]
+) -> None:
+    inputs = made_up(80, N_CAUSES, 9)[0]
+    bare = without(inputs, channel, np.arange(80) > 0)  # the first keeps it, so all are asked
+    found = classifiers[name].predict_proba(bare[1:])
+    np.testing.assert_allclose(found, classifiers[name].predict_proba(bare)[1:], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_the_nets_are_asked_as_by_torch(name: str, classifiers: dict[str, Classifier]) -> None:
     classifier: Any = classifiers[name]
     inputs = made_up(40, N_CAUSES, 9)[0]
-    x = classifier._prepare(inputs.table) if name == "mlp" else inputs.image
+    x = classifier._seen(inputs.table)[0] if name == "mlp" else inputs.image
     shape = (x.shape[1], N_CAUSES) if name == "mlp" else (N_CAUSES,)
     p = []
     for weights in classifier.nets_:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -89,10 +89,13 @@ class Cnn:
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
         self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
-        parts = [inputs.image[i : i + _BLOCK] for i in range(0, len(inputs), _BLOCK)]
-        return mean_probability(
-            [np.concatenate([_forward(layers, x) for x in parts]) for layers in self.layers_]
-        )
+        rows = _logged_rows(inputs.image)
+        parts = [inputs.image[i : i + _BLOCK, rows] for i in range(0, len(inputs), _BLOCK)]
+        nets = [
+            ([first.only(rows), *rest], weight, bias)
+            for (first, *rest), weight, bias in self.layers_
+        ]
+        return mean_probability([np.concatenate([_forward(net, x) for x in parts]) for net in nets])
 
     def save(self, folder: Path) -> None:
         """Write ``cnn.safetensors``."""
@@ -151,9 +154,28 @@ class _Convolution:
         parts = [np.concatenate(p).astype(np.float32) for p in (first, both, cross, last)]
         return cls(size // 2, np.array(groups), parts[0], parts[1], parts[2], parts[3], bias)
 
+    def only(self, inputs: NDArray[np.int64]) -> Self:
+        """Return the layer for some of its inputs, where all others are 0."""
+        per_tap = len(self.first) // len(self.groups)
+        if len(inputs) == per_tap:
+            return self
+        first, both, cross, last = (
+            part.reshape(-1, per_tap, len(self.bias))[:, inputs].reshape(-1, len(self.bias))
+            for part in (self.first, self.both, self.cross, self.last)
+        )
+        return replace(self, first=first, both=both, cross=cross, last=last)
+
 
 _Layers = tuple[list[_Convolution], NDArray[np.float32], NDArray[np.float32]]
 """Convolutions, then weight (input, cause) and bias of the last layer."""
+
+
+def _logged_rows(image: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Find the rows of images that are not 0 because no run has logged the channel."""
+    there = np.ones(image.shape[1], bool)
+    for channel in OPTIONAL:
+        there[rows_of(channel)] = image[:, IMAGE_CHANNELS.index(f"has_{channel}"), 0].any()
+    return np.flatnonzero(there)
 
 
 def _layers(weights: Weights) -> _Layers:

@@ -27,6 +27,7 @@ from .ranks import fit_scores, to_scores
 if TYPE_CHECKING:
     import torch
 
+_MANY = 64  # runs for which it pays to copy weights
 _TRAINING = NetTraining(epochs=30, lr=2e-3, members=3)
 
 
@@ -67,7 +68,7 @@ class Mlp:
         import torch
 
         self.knots_, self.scores_ = fit_scores(inputs.table)
-        x = self._prepare(inputs.table)
+        x = self._prepare(inputs.table, np.arange(inputs.table.shape[1]))
         keep = torch.ones(len(OPTIONAL), x.shape[1])
         for row, channel in enumerate(OPTIONAL):
             keep[row, columns_of(channel)] = 0.0
@@ -97,19 +98,33 @@ class Mlp:
             ]
         return nn.Sequential(*layers, nn.Linear(self.hidden, n_causes))
 
-    def _prepare(self, table: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Table -> normal scores, and which optional channels are there."""
-        every = np.arange(table.shape[1])
-        x = to_scores(table, every, self.knots_, self.scores_, more=len(OPTIONAL))
+    def _prepare(
+        self, table: NDArray[np.float32], columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Table -> normal scores of some columns, and which optional channels are there."""
+        knots, scores = self.knots_[columns], self.scores_[columns]
+        x = to_scores(table, columns, knots, scores, more=len(OPTIONAL))
         for place, channel in enumerate(OPTIONAL):
-            x[:, len(every) + place] = np.isfinite(table[:, columns_of(channel)]).any(1)
+            x[:, len(columns) + place] = _has(table, channel)
         return x
+
+    def _seen(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Layers]]:
+        """Prepare a table, and nets for it: what no run has logged is 0, so it is left out."""
+        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
+        there = np.ones(table.shape[1], bool)
+        for channel in OPTIONAL if len(table) >= _MANY else ():
+            there[columns_of(channel)] = _has(table, channel).any()
+        columns = np.flatnonzero(there)
+        x = self._prepare(table, columns)
+        if there.all():
+            return x, self.layers_
+        inputs = np.append(columns, len(there) + np.arange(len(OPTIONAL)))
+        return x, [[(first[inputs], bias), *rest] for (first, bias), *rest in self.layers_]
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return raw probabilities; see `base.Classifier.predict_proba`."""
-        x = self._prepare(inputs.table)
-        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
-        return mean_probability([_forward(layers, x) for layers in self.layers_])
+        x, layers = self._seen(inputs.table)
+        return mean_probability([_forward(one, x) for one in layers])
 
     def activations(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return what the last hidden layers say of runs, (run, units of all members).
@@ -117,9 +132,8 @@ class Mlp:
         It is what the nets have learned to see in curves; who has few runs learns from it
         rather than from the features (Donahue et al., DeCAF, ICML 2014).
         """
-        x = self._prepare(inputs.table)
-        self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
-        seen = [np.maximum(_forward(layers[:-1], x), 0) for layers in self.layers_]
+        x, layers = self._seen(inputs.table)
+        seen = [np.maximum(_forward(one[:-1], x), 0) for one in layers]
         return np.concatenate(seen, axis=1, dtype=np.float64)
 
     def save(self, folder: Path) -> None:
@@ -133,6 +147,11 @@ class Mlp:
         self.nets_, (self.knots_, self.scores_) = load_nets(path, ("knots", "scores"))
         self.hidden = len(self.nets_[0]["1.weight"])
         return self
+
+
+def _has(table: NDArray[np.float32], channel: str) -> NDArray[np.bool_]:
+    """Tell which runs have logged an optional channel."""
+    return np.asarray(np.isfinite(table[:, columns_of(channel)]).any(1))
 
 
 def _layers(weights: Weights) -> Layers:
