@@ -141,7 +141,7 @@ def page(field: Path | None) -> Iterator[str]:
         "in two ways. Macro-F1 is the mean over the causes that occur; ECE is the expected "
         'calibration error over 15 bins; intervals are bootstraps over bases. "First eleven" is '
         "macro-F1 over the causes of the first release, with all twenty allowed as verdicts. "
-        "Simulated runs count with the prior (half of them healthy), real ones count alike.\n"
+        "Simulated runs count with the prior (three in ten healthy), real ones count alike.\n"
     )
     yield "## Simulated rounds that training did not see\n"
     yield from overall(bundle.manifest["scores"])

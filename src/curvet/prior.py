@@ -14,15 +14,20 @@ from .errors import PriorError
 
 Array = NDArray[np.float64]
 
-HEALTHY_SHARE = 0.5
-"""Prior probability of a healthy run: most runs of an archive are, half of those asked about."""
+HEALTHY_SHARE = 0.3
+"""Prior probability of a healthy run: the commonest verdict by far, though no majority.
+
+People ask about runs that look wrong, and with one half far more faults are called healthy.
+"""
 
 PRIOR = {
     key: HEALTHY_SHARE if key == "healthy" else (1 - HEALTHY_SHARE) / (len(CAUSES) - 1)
     for key in CAUSES
 }
-"""Prior probability of each cause, which training and calibration assume: all faults alike, for
-nobody has counted them, and a fault that is thought rare is never named."""
+"""Prior probability of each cause, which training and calibration assume.
+
+All faults are alike: nobody has counted them, and one that is thought rare is never named.
+"""
 
 ARCHIVE = "archive"
 """Name of the prior that is estimated from the runs themselves."""
