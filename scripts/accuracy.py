@@ -151,9 +151,10 @@ def page(field: Path | None) -> Iterator[str]:
     trial = evaluated["field"]
     yield "## The field trial: real trainings, `data/real`\n"
     yield (
-        "`curvet evaluate --field data/real`. Tasks and frameworks that nothing of the training "
-        "has. The real trainings among it share the trial's code of nets and faults, but no task, "
-        "setting, severity or rule by which a label is kept: see data/README.md.\n"
+        "`curvet evaluate --field data/real`. Tasks that the training has not, by six frameworks, "
+        "of which it knows PyTorch. The real trainings among it share the trial's code of nets and "
+        "faults, but no task, setting, severity or rule by which a label is kept: see "
+        "data/README.md.\n"
     )
     for name in ("per step", "per epoch"):
         yield f"### Logged {name}\n"
