@@ -83,7 +83,8 @@ def page(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"| `predict_cause` on one run, warm | {1000 * warm:.2g} ms | 5 ms |"
     both = found["all cores"]
     ratio = both["off the shelf"] / both["curvet"]
-    yield f"| CSV archive, {found['cores']} cores, with evidence: off the shelf / curvet | {ratio:.3g} | |\n"
+    route = f"CSV archive, {found['cores']} cores, with evidence"
+    yield f"| {route}: off the shelf / curvet | {ratio:.3g} | |\n"
     yield "| seconds per 1,000 runs | parse | features | models | together |"
     yield "| --- | --- | --- | --- | --- |"
     for name, parts in found["parts"].items():
