@@ -374,7 +374,8 @@ def test_only_a_terminal_is_told_of_compiling_and_once(
     for function in (double, halve):
         compiled.kernel("float64[::1]", "float64[::1]")(function)(np.ones(1), found)
     assert found[0] == 0.5
-    assert capfd.readouterr().err == ("compiling for the first time: some seconds\n" * terminal)
+    said = "compiling for the first time: up to half a minute, once\n"
+    assert capfd.readouterr().err == said * terminal
 
 
 def test_the_demo_archive(demo: Path, tmp_path: Path) -> None:
