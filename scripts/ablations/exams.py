@@ -6,7 +6,7 @@ import csv
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -178,7 +178,7 @@ class Bench:
         return {style: _field_exam(style, rows) for style, rows in by_style.items()}
 
 
-_COLUMNS = ("y", "also", "base", "group", "task", "net", "style", "times")
+_COLUMNS = [each.name for each in fields(Labelled)[1:]]  # all but the inputs
 
 
 def _digest(corpus: Path) -> str:

@@ -79,9 +79,7 @@ SCALARS = (
 )
 """Numbers of a run that no series shows."""
 
-_BLOCK = (
-    2**15
-)  # points that are looked at together: they and what is made of them stay in the cache
+_BLOCK = 2**15  # points looked at together: they and what is made of them stay in the cache
 
 Array = NDArray[np.float64]
 Count = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel, part
-from .curves import median, running, running_room
+from .curves import between, median, running, running_room
 
 Array = NDArray[np.float64]
 Count = NDArray[np.int64]
@@ -191,17 +191,6 @@ def below(at: float, x: Array, n: int, guess: int) -> int:
     while guess < n - 1 and x[guess + 1] <= at:
         guess += 1
     return guess
-
-
-@part
-def between(at: float, x: Array, y: Array, n: int, place: int) -> float:
-    """Interpolate as `numpy.interp` does, where the place is known; see `below`."""
-    if place < 0:
-        return float(y[0])
-    if place == n - 1 or x[place] == at:
-        return float(y[place])
-    rise = (y[place + 1] - y[place]) / (x[place + 1] - x[place])
-    return float(rise * (at - x[place]) + y[place])
 
 
 @part

@@ -81,6 +81,26 @@ def _nearest(ordered: Array, k: int) -> float:
 
 
 @part
+def place_of(x: Array, value: float) -> int:
+    """Find the first that is equal to a value; 0 where none is."""
+    for i in range(len(x)):
+        if x[i] == value:
+            return i
+    return 0
+
+
+@part
+def between(at: float, x: Array, y: Array, n: int, place: int) -> float:
+    """Interpolate as `numpy.interp` does after the place-th of n points, or at the first for -1."""
+    if place < 0:
+        return float(y[0])
+    if place == n - 1 or x[place] == at:
+        return float(y[place])
+    rise = (y[place + 1] - y[place]) / (x[place + 1] - x[place])
+    return float(rise * (at - x[place]) + y[place])
+
+
+@part
 def interpolated(at: float, x: Array, y: Array) -> float:
     """Interpolate between points as `numpy.interp` does."""
     below, above = -1, len(x)
@@ -90,12 +110,7 @@ def interpolated(at: float, x: Array, y: Array) -> float:
             below = i
         else:
             above = i
-    if below < 0:
-        return float(y[0])
-    if below == len(x) - 1:
-        return float(y[below])
-    rise = (y[below + 1] - y[below]) / (x[below + 1] - x[below])
-    return float(rise * (at - x[below]) + y[below])
+    return between(at, x, y, len(x), below)
 
 
 @part

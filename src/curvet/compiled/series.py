@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel, part, sums
-from .curves import middle, quantile
+from .curves import middle, place_of, quantile
 
 Array = NDArray[np.float64]
 
@@ -106,8 +106,8 @@ def _order(x: Array, ordered: Array, out: Array) -> None:
     out[at] = distinct / n
     out[at + 1] = _mean_of_largest(ordered)
     out[at + 2] = _binned_entropy(ordered)
-    out[at + 3], out[at + 4] = _first(x, high) / n, _last(x, high) / n
-    out[at + 5], out[at + 6] = _first(x, low) / n, _last(x, low) / n
+    out[at + 3], out[at + 4] = place_of(x, high) / n, _last(x, high) / n
+    out[at + 5], out[at + 6] = place_of(x, low) / n, _last(x, low) / n
     out[at + 7], out[at + 8] = (x[n - 1] - x[0]) / (n - 1), np.nan
     if n > 2:
         out[at + 8] = ((x[n - 1] - x[n - 2]) - (x[1] - x[0])) / (2 * (n - 2))
@@ -150,14 +150,6 @@ def _binned_entropy(ordered: Array) -> float:
 @part
 def _surprise(share: float) -> float:
     return -share * np.log(share) if share > 0 else 0.0
-
-
-@part
-def _first(x: Array, value: float) -> int:
-    for i in range(len(x)):
-        if x[i] == value:
-            return i
-    return 0
 
 
 @part

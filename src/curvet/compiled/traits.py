@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernel, part, sums
-from .channels import below, between
-from .curves import interpolated, median, middle, quantile, spread
+from .channels import below
+from .curves import between, interpolated, median, middle, place_of, quantile, spread
 
 Array = NDArray[np.float64]
 Count = NDArray[np.int64]
@@ -32,14 +32,6 @@ def _clip(value: float, low: float, high: float) -> float:
 def _level(value: float) -> float:
     """log10 of a loss, within -4 to 8."""
     return _clip(_log(value), -4.0, 8.0)
-
-
-@part
-def _first(x: Array, value: float) -> int:
-    for i in range(len(x)):
-        if x[i] == value:
-            return i
-    return 0
 
 
 @sums
@@ -220,7 +212,7 @@ def course(
         found[6] = (q95 + q05 - 2 * q50) / (q95 - q05)
         found[7] = _log(order[n - 1] / max(noise, 1e-4))
         found[8] = _log(-order[0] / max(noise, 1e-4))
-        found[9] = _first(rest, order[n - 1]) / n
+        found[9] = place_of(rest, order[n - 1]) / n
         limit, begun, high = max(6 * noise, 0.02), 0, 0
         for i in range(n):
             high += rest[i] > limit
@@ -528,7 +520,7 @@ def norms(y: Array, ordered: Array, count: Count, out: Array) -> None:
             early = max(early, x[i])
         found[0], found[1], found[2] = start, end, end - start
         found[3] = order[n - 1] - mid
-        found[4] = _first(x, order[n - 1]) / n
+        found[4] = place_of(x, order[n - 1]) / n
         found[5] = early - mid
         found[6] = x[n - 1] - x[n - min(5, n)]
 
