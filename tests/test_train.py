@@ -17,10 +17,11 @@ import pytest
 import curvet.train
 from curvet.bundle import load_bundle
 from curvet.causes import CAUSES, TeamCause
-from curvet.classifiers import Cnn, Mlp, Tabular
+from curvet.classifiers import Cnn, Inputs, Mlp, Tabular
 from curvet.classifiers.nets import NetTraining
 from curvet.errors import CorpusError, LabelError
 from curvet.evaluate import VIEWS, evaluate
+from curvet.features import FEATURES
 from curvet.labelled import (
     REAL,
     Labelled,
@@ -32,7 +33,7 @@ from curvet.labelled import (
 )
 from curvet.labels import Label, Labels
 from curvet.predictor import Predictor, predict_cause
-from curvet.prior import PRIOR
+from curvet.prior import LOST, PRIOR
 from curvet.recipe import Trace
 from curvet.retrain.gate import Tolerance
 from curvet.retrain.job import STEPS, learn, lesson_to_text
@@ -264,6 +265,18 @@ def test_weights_give_every_cause_its_prior(labelled: Labelled) -> None:
     assert sum(PRIOR.values()) == pytest.approx(1)
     for k, share in enumerate(PRIOR.values()):
         assert weight[some.y == k].sum() / weight.sum() == pytest.approx(share)
+
+
+def test_runs_that_end_in_nan_count_as_often_as_they_are_met(labelled: Labelled) -> None:
+    table = labelled.inputs.table.copy()
+    lost = np.arange(len(table)) % 3 == 0
+    table[:, FEATURES.index("run__ends_nonfinite")] = lost
+    some = replace(labelled, inputs=Inputs(table, labelled.inputs.image))
+    for k, (cause, share) in enumerate(PRIOR.items()):
+        mine = some.y == k
+        assert some.weight[mine].sum() / some.weight.sum() == pytest.approx(share)
+        ended = some.weight[mine & lost].sum() / some.weight[mine].sum()
+        assert ended == pytest.approx(LOST.get(cause, (mine & lost).sum() / mine.sum()))
 
 
 def test_runs_of_two_causes_count_half_under_each(labelled: Labelled) -> None:

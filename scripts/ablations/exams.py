@@ -184,9 +184,23 @@ _COLUMNS = [each.name for each in fields(Labelled)[1:]]  # all but the inputs
 def _digest(corpus: Path) -> str:
     """Tell one corpus, and one way to compute features, from another."""
     package = ROOT / "src" / "curvet"
-    names = ("roles", "robust", "recipe", "standardise", "kernels", "features", "labelled", "run")
+    names = (
+        "roles",
+        "robust",
+        "recipe",
+        "standardise",
+        "kernels",
+        "features",
+        "traits",
+        "labelled",
+        "run",
+    )
     files = [package / f"{name}.py" for name in names]
-    files += sorted(package.glob("simulate/*.py")) + sorted(package.glob("causes/*.py"))
+    files += [
+        path
+        for part in ("compiled", "simulate", "causes")
+        for path in sorted(package.glob(f"{part}/*.py"))
+    ]
     content = [path.read_bytes() for path in [corpus / "corpus.json", *files]]
     return hashlib.sha256(b"".join(content)).hexdigest()
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from .causes import CAUSES
 from .classifiers import Inputs
 from .errors import CorpusError
+from .features import FEATURES
 from .predictor import make_inputs
-from .prior import PRIOR
+from .prior import LOST, PRIOR
 from .roles import assign
 from .simulate.corpus import list_rounds, read_manifest, read_round
 from .standardise import standardise_many
@@ -61,8 +62,16 @@ class Labelled:
 
     @property
     def weight(self) -> NDArray[np.float64]:
-        """Weights under which the runs have the prior, (n,), mean 1."""
+        """Weights under which the runs have the prior and `LOST`, (n,), mean 1."""
         part = np.where(self.both, 0.5, 1.0) * self.times
+        ends_lost = self.inputs.table[:, FEATURES.index("run__ends_nonfinite")] > 0
+        for key, lost_share in LOST.items():
+            of_cause = self.y == list(CAUSES).index(key)
+            faces = [of_cause & ends_lost, of_cause & ~ends_lost]
+            counts = np.array([part[face].sum() for face in faces])
+            if counts.all():
+                for face, factor in zip(faces, (lost_share, 1 - lost_share) / counts, strict=True):
+                    part[face] *= factor * counts.sum()
         share = np.array([PRIOR[key] for key in CAUSES])
         weight = part * share[self.y] / np.bincount(self.y, part, len(CAUSES))[self.y]
         return np.asarray(weight / weight.mean())
