@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import confusions
 import evidence_truth
 import uncertainty
 from ablations.render import as_markdown
@@ -20,6 +21,7 @@ from curvet.evaluate import evaluate
 
 ROOT = Path(__file__).parents[1]
 VIEWS_PER_CAUSE = ("all channels", "no validation")
+CONFUSIONS = ROOT / "docs" / "confusions.json"
 EVIDENCE = ROOT / "docs" / "evidence.json"
 UNCERTAINTY = ROOT / "docs" / "uncertainty.json"
 FIRST_ELEVEN = tuple(CAUSES)[:11]
@@ -160,6 +162,8 @@ def page(field: Path | None) -> Iterator[str]:
         yield f"### Logged {name}\n"
         yield from overall(trial[name])
         yield from per_cause(trial[name])
+    if CONFUSIONS.is_file():
+        yield from confusions.as_markdown(json.loads(CONFUSIONS.read_text(encoding="utf-8")))
     yield "### While they are still going\n"
     yield (
         "The same runs, cut off after a share of their points. No verdict is given where the "

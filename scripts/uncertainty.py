@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blocks import table
 from curvet.calibrate import Calibration, conformal_thresholds, fit_combination
 from curvet.causes import CAUSES
 from curvet.classifiers import Inputs, Mlp, predict_raw
@@ -254,7 +255,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
     yield "### Coverage that is asked for, and that is had\n"
     sets = found["coverage"]
     asked = list(next(iter(sets.values())))
-    yield from _table(
+    yield from table(
         ["runs", *(f"{float(c):.0%} asked" for c in asked)],
         ([name, *(f"{row[c]:.3f}" for c in asked)] for name, row in sets.items()),
     )
@@ -264,7 +265,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
         f"{UNLIKE:.0%} of unseen simulated runs are; no verdict is given then, nor where more than "
         "a third of all causes are likely.\n"
     )
-    yield from _table(
+    yield from table(
         ["curve", "unlike", "no verdict"],
         (
             [name, f"{f['unlike']:.2f}", f"{f['no_verdict']:.2f}"]
@@ -276,7 +277,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
         "A small classifier (`Mlp`) trained without one cause, and the known runs without it: what "
         "it says of unseen runs of that cause, and of all others.\n"
     )
-    yield from _table(
+    yield from table(
         ["cause", "runs", "unlike", "others unlike", "no verdict", "others", "sureness", "others"],
         (
             [
@@ -300,7 +301,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
     )
     for name, mixes in found["mixes"].items():
         yield f"{name.capitalize()}:\n"
-        yield from _table(
+        yield from table(
             ["archive", "top-1", "archive", "true", "gain", "log-loss", "archive", "true"],
             (
                 [
@@ -316,13 +317,6 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 _PRIORS = ("default", "archive", "true")
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield "| --- |" + " ---: |" * (len(head) - 1)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
 
 
 def main() -> None:
