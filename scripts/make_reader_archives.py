@@ -5,9 +5,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
-spacy, dvclive, mmengine, ultralytics, wandb, mlflow and trackio, each for its own cases; cases of
-the name "hand_*" in tests/archives were typed after the documentation of tools that are not
-installed here.
+spacy, dvclive, mmengine, ultralytics, yolov5, wandb, mlflow and trackio, each for its own cases;
+cases of the name "hand_*" in tests/archives were typed after the documentation of tools that are
+not installed here.
 """
 
 from __future__ import annotations
@@ -867,6 +867,56 @@ def table_ultralytics(folder: Path) -> None:
            val=" + ".join(parts["val"]), lr="lr/pg0")  # fmt: skip
 
 
+def _boxes(root: Path) -> Path:
+    """Draw pictures of dark and of bright boxes with their labels, as YOLO wants them."""
+    cv2: Any = import_module("cv2")
+
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True)
+        for number in range(8):
+            picture = rng.integers(0, 60, (64, 64, 3)).astype("uint8")
+            x, y = (int(place) for place in rng.integers(5, 40, 2))
+            picture[y : y + 20, x : x + 20] = (110, 220)[number % 2]
+            cv2.imwrite(str(root / "images" / split / f"{number}.png"), picture)
+            box = f"{number % 2} {(x + 10) / 64} {(y + 10) / 64} {20 / 64} {20 / 64}\n"
+            (root / "labels" / split / f"{number}.txt").write_text(box)
+    data = root / "data.yaml"
+    data.write_text(f"path: {root}\ntrain: images/train\nval: images/val\nnames: [dark, bright]\n")
+    return data
+
+
+def table_yolov5(folder: Path) -> None:
+    """Keep results.csv of a tiny YOLOv5, at a rate that makes NaN of its validation losses."""
+    train: Any = import_module("yolov5.train")
+    seen: list[list[float]] = []
+    callbacks = import_module("yolov5.utils.callbacks").Callbacks()
+    callbacks.register_action("on_fit_epoch_end", callback=lambda values, *_: seen.append(
+        [float(value) for value in values]))  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        options = train.parse_opt(True)
+        rates = Path(options.hyp).read_text().replace("lr0: 0.01", "lr0: 1000")
+        (Path(scratch) / "hyp.yaml").write_text(rates)
+        vars(options).update(
+            data=str(_boxes(Path(scratch) / "data")), hyp=f"{scratch}/hyp.yaml", weights="",
+            cfg="yolov5n.yaml", epochs=4, imgsz=64, batch_size=8, workers=0, device="cpu",
+            project=scratch, name="run", noplots=True,
+        )  # fmt: skip
+        train.main(options, callbacks)
+        shutil.copy(Path(scratch) / "run" / "results.csv", folder / "results.csv")
+    parts = {split: [f"{split}/{part}_loss" for part in ("box", "obj", "cls")]
+             for split in ("train", "val")}  # fmt: skip
+    places = dict(zip([*parts["train"], *parts["val"], "x/lr0", "x/lr1"],
+                      [0, 1, 2, 7, 8, 9, 10, 11], strict=True))  # fmt: skip
+    steps = [float(step) for step in range(len(seen))]
+    curves: Curves = {
+        tag: (steps, [float(f"{row[place]:.5g}") for row in seen]) for tag, place in places.items()
+    }
+    expect(folder, "results.csv", curves, " + ".join(parts["train"]),
+           val=" + ".join(parts["val"]), lr="x/lr0")  # fmt: skip
+
+
 def wandb_offline(folder: Path) -> None:
     """Log an offline run with NaN, inf, nested names and a record longer than a block.
 
@@ -1109,6 +1159,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/paddleformers": text_log_paddleformers,
     "text_log/keras_lines": text_log_keras_lines,
     "table/ultralytics": table_ultralytics,
+    "table/yolov5": table_yolov5,
     "visualdl/writer": visualdl_writer,
     "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,
