@@ -5,9 +5,9 @@ Usage: python scripts/make_reader_archives.py [CASE ...]
 Each case is written anew together with expected.json, which holds what was handed to the logger
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
-spacy, dvclive, mmengine, ultralytics, yolov5, wandb, mlflow and trackio, each for its own cases;
-cases of the name "hand_*" in tests/archives were typed after the documentation of tools that are
-not installed here.
+spacy, dvclive, mmengine, ultralytics, yolov5, detectron2 (0.5, by its source: PyPI has no wheel),
+wandb, mlflow and trackio, each for its own cases; cases of the name "hand_*" in tests/archives were
+typed after the documentation of tools that are not installed here.
 """
 
 from __future__ import annotations
@@ -917,6 +917,59 @@ def table_yolov5(folder: Path) -> None:
            val=" + ".join(parts["val"]), lr="x/lr0")  # fmt: skip
 
 
+def json_table_detectron2(folder: Path) -> None:
+    """Keep metrics.json of a tiny RetinaNet, whose losses are medians of 20 steps."""
+    config, trainer = import_module("detectron2.config"), import_module("detectron2.engine")
+    data: Any = import_module("detectron2.data")
+    boxes: Any = import_module("detectron2.structures").BoxMode
+    names, seen = ("total_loss", "loss_cls", "loss_box_reg"), []
+
+    class Keep(trainer.HookBase):  # type: ignore[misc, name-defined]
+        def after_step(self) -> None:
+            latest = self.trainer.storage.latest()
+            seen.append([latest[name][0] for name in (*names, "lr")])
+
+    def pictures(root: Path) -> list[dict[str, Any]]:
+        found = []
+        for path in sorted((root / "labels" / "train").iterdir()):
+            kind, x, y, *_ = (float(word) for word in path.read_text().split())
+            box = {"bbox": [x * 64 - 10, y * 64 - 10, 20, 20], "bbox_mode": boxes.XYWH_ABS,
+                   "category_id": int(kind)}  # fmt: skip
+            picture = root / "images" / "train" / f"{path.stem}.png"
+            found.append({"file_name": str(picture), "height": 64, "width": 64,
+                          "image_id": int(path.stem), "annotations": [box]})  # fmt: skip
+        return found
+
+    cfg = config.get_cfg()
+    cfg.merge_from_list([
+        "MODEL.META_ARCHITECTURE", "RetinaNet", "MODEL.WEIGHTS", "", "MODEL.DEVICE", "cpu",
+        "MODEL.BACKBONE.NAME", "build_retinanet_resnet_fpn_backbone", "MODEL.RESNETS.DEPTH", 18,
+        "MODEL.RESNETS.RES2_OUT_CHANNELS", 64, "MODEL.RESNETS.NORM", "BN",
+        "MODEL.RESNETS.OUT_FEATURES", ["res3", "res4", "res5"],
+        "MODEL.FPN.IN_FEATURES", ["res3", "res4", "res5"], "MODEL.FPN.OUT_CHANNELS", 32,
+        "MODEL.BACKBONE.FREEZE_AT", 0, "MODEL.RETINANET.NUM_CLASSES", 2,
+        "MODEL.RETINANET.NUM_CONVS", 1, "MODEL.ANCHOR_GENERATOR.SIZES",
+        [[8], [16], [32], [64], [128]], "DATASETS.TRAIN", ["boxes"], "DATASETS.TEST", [],
+        "DATALOADER.NUM_WORKERS", 0, "INPUT.MIN_SIZE_TRAIN", [64], "SOLVER.IMS_PER_BATCH", 2,
+        "SOLVER.MAX_ITER", 90, "SOLVER.STEPS", [60], "SOLVER.WARMUP_ITERS", 30, "SEED", 0,
+    ])  # fmt: skip
+    with tempfile.TemporaryDirectory() as scratch:
+        _boxes(Path(scratch) / "data")
+        data.DatasetCatalog.register("boxes", lambda: pictures(Path(scratch) / "data"))
+        data.MetadataCatalog.get("boxes").thing_classes = ["dark", "bright"]
+        cfg.OUTPUT_DIR = scratch
+        tool = trainer.DefaultTrainer(cfg)
+        tool.register_hooks([Keep()])
+        tool.train()
+        shutil.copy(Path(scratch) / "metrics.json", folder / "metrics.json")
+    steps = [19, 39, 59, 79, 89]  # the last ones are written once more at the end
+    medians = {name: [float(np.median([row[i] for row in seen[max(0, step - 19) : step + 1]]))
+                      for step in steps] for i, name in enumerate(names)}  # fmt: skip
+    curves: Curves = {name: (steps, values) for name, values in medians.items()}
+    curves["lr"] = (steps, [seen[step][3] for step in steps])
+    expect(folder, "metrics.json", curves, "total_loss", lr="lr")
+
+
 def wandb_offline(folder: Path) -> None:
     """Log an offline run with NaN, inf, nested names and a record longer than a block.
 
@@ -1160,6 +1213,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/keras_lines": text_log_keras_lines,
     "table/ultralytics": table_ultralytics,
     "table/yolov5": table_yolov5,
+    "json_table/detectron2": json_table_detectron2,
     "visualdl/writer": visualdl_writer,
     "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,

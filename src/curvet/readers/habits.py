@@ -54,11 +54,12 @@ ULTRALYTICS = Logging(
     nonfinite="dropped",
 )
 DETECTRON2 = Logging(
-    "metrics.json holds medians: detectron2/utils/events.py, JSONWriter(window_size=20)",
+    "metrics.json holds medians: detectron2/utils/events.py, JSONWriter(window_size=20); a loss "
+    "that is no number is not logged but ends the training: detectron2/engine/train_loop.py",
     interval="steps",
     smoothing="median",
     window=20,
-    nonfinite="kept",
+    nonfinite="dropped",
 )
 PADDLEDETECTION = Logging(
     "the log holds medians since the last log: ppdet/utils/stats.py, TrainingStats(log_iter)",
