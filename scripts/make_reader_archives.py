@@ -6,8 +6,8 @@ Each case is written anew together with expected.json, which holds what was hand
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
 spacy, dvclive, mmengine, ultralytics, yolov5, detectron2 (0.5, by its source: PyPI has no wheel),
-wandb, mlflow and trackio, each for its own cases; cases of the name "hand_*" in tests/archives were
-typed after the documentation of tools that are not installed here.
+espnet, wandb, mlflow and trackio, each for its own cases; cases of the name "hand_*" in
+tests/archives were typed after the documentation of tools that are not installed here.
 """
 
 from __future__ import annotations
@@ -530,6 +530,84 @@ def text_log_spacy(folder: Path) -> None:
         for part in ("tok2vec", "ner")
     }
     expect(folder, "spacy.log", curves, "LOSS TOK2VEC + LOSS NER")
+
+
+def _tones(root: Path) -> None:
+    """Say words of three tones, in the folders that ESPnet reads."""
+    soundfile: Any = import_module("soundfile")
+
+    rng, tones, moments = np.random.default_rng(0), {"a": 440, "b": 880, "c": 1320}, np.arange(2400)
+    for part, count in (("train", 24), ("valid", 6)):
+        (root / part).mkdir()
+        lines: dict[str, list[str]] = {"wav.scp": [], "text": [], "shape": []}
+        for number in range(count):
+            word = "".join(rng.choice(list(tones), 3))
+            wave = np.concatenate([0.3 * np.sin(moments * tones[tone] / 1273) for tone in word])
+            wave += 0.01 * rng.normal(size=len(wave))
+            soundfile.write(str(root / part / f"{number}.wav"), wave, 8000)
+            for name, what in (("wav.scp", f"{part}/{number}.wav"), ("text", word),
+                               ("shape", len(wave))):  # fmt: skip
+                lines[name].append(f"u{number:02} {what}\n")
+        for name, written in lines.items():
+            (root / part / name).write_text("".join(written))
+    (root / "tokens.txt").write_text("<blank>\n<unk>\na\nb\nc\n<sos/eos>\n")
+
+
+def text_log_espnet(folder: Path) -> None:
+    """Keep what asr_train logs; TensorBoard and the checkpoint say what the log rounds.
+
+    The machine's name and the paths of Python and of ESPnet are put out of the way beforehand.
+    """
+    torch: Any = import_module("torch")
+    events: Any = import_module("tensorboard.backend.event_processing.event_accumulator")
+
+    program = (
+        "import os, sys; of = os.uname(); "
+        "os.uname = lambda: os.uname_result((of[0], 'node', *of[2:])); "
+        "from espnet2.bin.asr_train import main; "
+        "sys.executable, sys.argv[0] = 'python3', 'asr_train.py'; main()"
+    )
+    flags = [
+        *("--max_epoch", "3", "--log_interval", "5", "--num_workers", "0", "--num_att_plot", "0"),
+        *("--token_type", "char", "--token_list", "tokens.txt", "--output_dir", "exp"),
+        *("--batch_type", "unsorted", "--batch_size", "2", "--frontend_conf", "fs=8k"),
+        *("--normalize", "utterance_mvn", "--encoder", "transformer", "--decoder", "transformer"),
+        *("--encoder_conf", "output_size=16", "--model_conf", "ctc_weight=0.3"),
+        *("--optim", "adam", "--optim_conf", "lr=0.01", "--scheduler", "warmuplr"),
+        *("--scheduler_conf", "warmup_steps=10"),
+    ]
+    for part in ("encoder", "decoder"):
+        for size in ("attention_heads=2", "linear_units=16", "num_blocks=1"):
+            flags += [f"--{part}_conf", size]
+    for part in ("train", "valid"):
+        flags += [f"--{part}_shape_file", f"{part}/shape"]
+        for what in ("wav.scp,speech,sound", "text,text,text"):
+            flags += [f"--{part}_data_path_and_name_and_type", f"{part}/{what}"]
+    with tempfile.TemporaryDirectory() as work:
+        _tones(Path(work))
+        with (folder / "train.log").open("w") as log:
+            subprocess.run([sys.executable, "-W", "ignore", "-c", program, *flags],
+                           cwd=work, check=True, stdout=log, stderr=log)  # fmt: skip
+        found = events.EventAccumulator(f"{work}/exp/tensorboard/train").Reload()
+        names = ("loss", "loss_ctc", "loss_att", "acc", "grad_norm", "optim0_lr0")
+        points = {name: [(point.step, point.value) for point in found.Scalars(name)]
+                  for name in names}  # fmt: skip
+        kept = torch.load(f"{work}/exp/checkpoint.pth", weights_only=False)["reporter"]["stats"]
+    ends = [float(kept[epoch]["train"]["total_count"]) for epoch in kept]
+    curves: Curves = {}
+    for name, series in points.items():
+        inside = [(float(step), value) for step, value in series if step not in ends]
+        curves[name] = ([step for step, _ in inside], [_as_espnet(value) for _, value in inside])
+    for part, prefix in (("train", "epoch"), ("valid", "valid")):
+        for name in ("loss", "loss_ctc", "acc"):
+            values = [_as_espnet(kept[epoch][part][name]) for epoch in kept]
+            curves[f"{prefix}/{name}"] = (ends, values)
+    expect(folder, "train.log", curves, "loss", val="valid/loss", lr="optim0_lr0",
+           grad_norm="grad_norm")  # fmt: skip
+
+
+def _as_espnet(value: float) -> float:
+    return float(f"{value:.3f}" if 1e-3 < abs(value) < 1e3 else f"{value:.3e}")
 
 
 def text_log_lightgbm(folder: Path) -> None:
@@ -1207,6 +1285,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/xgboost_fit": text_log_xgboost_fit,
     "json_table/xgboost_fit": json_table_xgboost_fit,
     "text_log/spacy": text_log_spacy,
+    "text_log/espnet": text_log_espnet,
     "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,

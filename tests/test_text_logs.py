@@ -310,6 +310,21 @@ def test_an_espnet_log_without_lines_inside_its_epochs(tmp_path: Path) -> None:
     assert np.isnan(run.curves["valid/loss"].value).all()
 
 
+def test_espnet_forgets_a_comma(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(
+        "1epoch:train:1-1batch: lr=2.500e-06loss=7.529, grad_norm=1.000\n"
+        "1epoch:train:2-2batch: lr=2.600e-06, loss=6.500, grad_norm=nanclip=0\n"
+    )
+    (run,) = read(path)
+    assert {tag: curve.value.tolist() for tag, curve in run.curves.items() if tag != "epoch"} == {
+        "lr": [2.5e-06, 2.6e-06],
+        "loss": [7.529, 6.5],
+        "grad_norm": [1.0, pytest.approx(np.nan, nan_ok=True)],
+        "clip": [0.0],
+    }
+
+
 def test_a_resumed_espnet_log_goes_back_to_the_start_of_its_epoch(tmp_path: Path) -> None:
     def batch(epoch: int, last: int) -> str:
         return f"(trainer:762) INFO: {epoch}epoch:train:{last - 4}-{last}batch: loss=1.5"

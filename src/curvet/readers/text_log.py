@@ -61,6 +61,7 @@ _KERAS_BAR = re.compile(r"(\d+)/(\d+)\s")
 _COLUMNS = re.compile(r"epoch\s{1,20}gpu_mem\s", re.I)  # of Ultralytics and YOLOv5
 _COLUMN_ROW = re.compile(r"(\d+)/\d+\s{1,12}[\d.]{1,8}[GM]?((?:\s{1,20}[\d.einf+-]{2,12}){2,20})")
 _ESPNET = re.compile(r"\b(\d{1,6})epoch:(?:train|(valid)):\d{1,9}-(\d{1,9})batch: ")
+_ESPNET_JOINT = re.compile(r"(=-?(?:\d+\.\d{3}(?:e[+-]\d{2,3})?|nan|inf))(?!e[+-])(?=[A-Za-z_])")
 _ESPNET_EPOCH = re.compile(r"\b(\d{1,6})epoch results: ")
 _ESPNET_PART = re.compile(r"\[(?:train|(valid))\] ([^\[\]]*)")
 _SPACY = re.compile(r"E\s{2,12}#\s{2,12}(?=.{0,400}\bLOSS )")  # the head of a table
@@ -349,13 +350,14 @@ def _read_columns(log: _Log, row: re.Match[str]) -> None:
 def _read_espnet(log: _Log, line: str) -> bool:
     """Read what ESPnet logs within and after an epoch; tell whether the line was of that kind.
 
-    The batches of an epoch are counted from 1, and all since the first epoch after it.
+    The batches of an epoch are counted from 1, and all since the first epoch after it. Of as many
+    numbers as there were batches in the epoch, ESPnet forgets the comma behind the last.
     """
     if match := _ESPNET.search(line):
         epoch = float(match[1])
         log.logging = ESPNET
         step = log.ends.get(epoch - 1, 0.0) + float(match[3])
-        cells = assigned(line[match.end() :], match[2] or "")
+        cells = assigned(_ESPNET_JOINT.sub(r"\1, ", line[match.end() :]), match[2] or "")
         log.add([("epoch", epoch), ("step", step), *cells], inside=True)
     elif match := _ESPNET_EPOCH.search(line):
         epoch = float(match[1])
