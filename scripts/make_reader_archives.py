@@ -942,7 +942,7 @@ def table_ultralytics(folder: Path) -> None:
         for tag in tags
     }
     expect(folder, "results.csv", curves, " + ".join(parts["train"]),
-           val=" + ".join(parts["val"]), lr="lr/pg0")  # fmt: skip
+           val=" + ".join(parts["val"]), lr="lr/pg1")  # fmt: skip
 
 
 def _boxes(root: Path) -> Path:
@@ -992,7 +992,7 @@ def table_yolov5(folder: Path) -> None:
         tag: (steps, [float(f"{row[place]:.5g}") for row in seen]) for tag, place in places.items()
     }
     expect(folder, "results.csv", curves, " + ".join(parts["train"]),
-           val=" + ".join(parts["val"]), lr="x/lr0")  # fmt: skip
+           val=" + ".join(parts["val"]), lr="x/lr1")  # fmt: skip
 
 
 def json_table_detectron2(folder: Path) -> None:

@@ -55,6 +55,13 @@ def test_names_of_the_learning_rate(tag: str) -> None:
     assert channels.lr.tag == tag
 
 
+@pytest.mark.parametrize("name", ["x/lr", "lr/pg"])
+def test_the_rate_of_the_weights_goes_before_that_of_the_biases(name: str) -> None:
+    channels = assign(run_of("loss", *(f"{name}{group}" for group in range(3))))
+    assert channels.lr is not None
+    assert channels.lr.tag == f"{name}1"
+
+
 @pytest.mark.parametrize(
     "tag",
     ["grad_norm", "train/grad_norm", "gnorm", "grad norm", "grad-norm/grad-norm",

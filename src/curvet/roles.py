@@ -346,8 +346,9 @@ def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) 
     )
 
 
-def _lr_order(curve: Curve) -> tuple[int, int] | None:
-    # YOLOv5 numbers its parameter groups: "x/lr0".
+def _lr_order(curve: Curve) -> tuple[int, int, bool] | None:
+    # YOLOv5 and Ultralytics number their parameter groups: "x/lr0" and "lr/pg0". The second is of
+    # weights in all versions, the first or the last of biases, whose rate begins high.
     found = [re.sub(r"lr\d", "lr", word) for word in words(curve.tag)]
     if {"learning", "rate"} <= set(found):
         extra = set(found) - {"learning", "rate"}
@@ -357,7 +358,8 @@ def _lr_order(curve: Curve) -> tuple[int, int] | None:
         return None
     if extra & (_NO_LOSS | {"decay", "multiplier", "mult", "factor"} | _LOSS):
         return None
-    return len(extra - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH), -len(curve)
+    biases = re.search(r"\b(?:x/lr|lr/pg)[02]$", curve.tag) is not None
+    return len(extra - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH), -len(curve), biases
 
 
 def _grad_norm_order(curve: Curve) -> tuple[int, int] | None:
@@ -376,7 +378,7 @@ def _grad_norm_order(curve: Curve) -> tuple[int, int] | None:
 
 
 def _least(
-    curves: Iterable[Curve], order: Callable[[Curve], tuple[int, int] | None]
+    curves: Iterable[Curve], order: Callable[[Curve], tuple[int, ...] | None]
 ) -> Curve | None:
     ranked = [(rank, curve) for curve in curves if (rank := order(curve)) is not None]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
