@@ -83,10 +83,11 @@ def _nearest(ordered: Array, k: int) -> float:
 @part
 def place_of(x: Array, value: float) -> int:
     """Find the first that is equal to a value; 0 where none is."""
-    for i in range(len(x)):
-        if x[i] == value:
-            return i
-    return 0
+    n = len(x)
+    first = n
+    for i in range(n):  # to the end, several at once
+        first = min(first, i if x[i] == value else n)
+    return first if first < n else 0
 
 
 @part
