@@ -463,15 +463,17 @@ def draw_validations(
         n_loss, passed = loss_count[run], loss_where[run]
         if n == 0 or n_loss == 0:
             continue
-        k, width, at = min(n, places), max(1, n_loss // 40), -1
+        k, width, at, apart = min(n, places), max(1, n_loss // 40), -1, False
         _bins(where[run], n, x)
         _bins(ratio[run], n, mine[VAL])
         _shape(mine[VAL], k, mine[VAL_SHAPE])
         for i in range(k):
             at = below(x[i], passed, n_loss, at)
             before[i] = max(at, 0)
+            apart |= passed[before[i]] < x[i]
         _averages(loss[run], n_loss, width, before[:k], low[:k])
-        _averages(loss[run], n_loss, width, before[:k] + 1, high[:k])
+        if apart:  # not where each was logged with a loss
+            _averages(loss[run], n_loss, width, before[:k] + 1, high[:k])
         for i in range(k):
             at, level = before[i], low[i]
             if at < n_loss - 1 and passed[at] < x[i]:
