@@ -144,7 +144,7 @@ def assign(run: Run) -> Channels:
     else:
         best = _only_series(run, curves, val)
     validation = _validation([(curve, loss) for curve, loss in val if curve is not best], parts)
-    others = (validation, _least(curves, _grad_norm_order), _least(curves, _lr_order))
+    others = (validation, _least(curves, _grad_norm_rank), _least(curves, _lr_rank))
     ordered = (None if curve is None else _in_order(curve) for curve in others)
     return Channels(_in_order(best), *ordered)
 
@@ -189,7 +189,7 @@ def accuracy_in(curve: Curve) -> dict[str, float] | None:
 def _in_order(curve: Curve) -> Curve:
     """Sort rows that stand in any order: no step twice, and too often back for a resumed run."""
     step = curve.step
-    back = int((step[1:] < step[:-1]).sum())
+    back = np.count_nonzero(step[1:] < step[:-1])
     if back < 3 or back <= 0.1 * len(step) or len(np.unique(step)) < len(step):
         return curve
     order = np.argsort(step)
@@ -346,10 +346,12 @@ def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) 
     )
 
 
-def _lr_order(curve: Curve) -> tuple[int, int, bool] | None:
+@lru_cache(maxsize=4096)
+def _lr_rank(tag: str) -> int | None:
+    """Tell how plain a learning rate a tag names (0 is best), or None where it names none."""
     # YOLOv5 and Ultralytics number their parameter groups: "x/lr0" and "lr/pg0". The second is of
     # weights in all versions, the first or the last of biases, whose rate begins high.
-    found = [re.sub(r"lr\d", "lr", word) for word in words(curve.tag)]
+    found = [re.sub(r"lr\d", "lr", word) for word in words(tag)]
     if {"learning", "rate"} <= set(found):
         extra = set(found) - {"learning", "rate"}
     elif "lr" in found:
@@ -358,12 +360,14 @@ def _lr_order(curve: Curve) -> tuple[int, int, bool] | None:
         return None
     if extra & (_NO_LOSS | {"decay", "multiplier", "mult", "factor"} | _LOSS):
         return None
-    biases = re.search(r"\b(?:x/lr|lr/pg)[02]$", curve.tag) is not None
-    return len(extra - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH), -len(curve), biases
+    biases = re.search(r"\b(?:x/lr|lr/pg)[02]$", tag) is not None
+    return len(extra - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH) + biases
 
 
-def _grad_norm_order(curve: Curve) -> tuple[int, int] | None:
-    found = set(words(curve.tag))
+@lru_cache(maxsize=4096)
+def _grad_norm_rank(tag: str) -> int | None:
+    """Do the same for the norm of the gradient of all parameters."""
+    found = set(words(tag))
     joined = {"gnorm", "gradnorm"} & found
     if not joined and not (
         {"norm"} <= found and {"grad", "gradient", "gradients", "grads"} & found
@@ -374,14 +378,15 @@ def _grad_norm_order(curve: Curve) -> tuple[int, int] | None:
     extra = found - named - neutral - _TRAIN - _PLAIN - _COARSE - _FINE - _BATCH
     if extra - {"clipped", "post", "after", "clipping"}:
         return None  # the norm of one layer, or something counted about norms
-    return len(extra), -len(curve)
+    return len(extra)
 
 
-def _least(
-    curves: Iterable[Curve], order: Callable[[Curve], tuple[int, ...] | None]
-) -> Curve | None:
-    ranked = [(rank, curve) for curve in curves if (rank := order(curve)) is not None]
-    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+def _least(curves: Iterable[Curve], rank_of: Callable[[str], int | None]) -> Curve | None:
+    """Choose the curve of least rank, and of those the one with the most points."""
+    ranked = [
+        (rank, -len(curve), curve) for curve in curves if (rank := rank_of(curve.tag)) is not None
+    ]
+    return min(ranked, key=lambda candidate: candidate[:2])[2] if ranked else None
 
 
 def _some(tags: Iterable[str]) -> str:

@@ -354,18 +354,13 @@ def _draw(x: Array, y: Array, n: int, unit: float, row: Image) -> None:
 
 
 @part
-def _box(y: Array, n: int, width: int, at: int) -> float:
-    """Average so many neighbours; beyond either end the last value repeats."""
-    if width == 1:
-        return float(y[at])
-    total, begin, weight = 0.0, at - width // 2, 1 / width
-    if begin >= 0 and begin + width <= n:
-        for i in range(begin, begin + width):
-            total += y[i] * weight
-    else:
-        for i in range(begin, begin + width):
-            total += y[min(max(i, 0), n - 1)] * weight
-    return total
+def _averages(y: Array, n: int, width: int, at: Count, out: Array) -> None:
+    """Average so many neighbours of each place; beyond either end the last value repeats."""
+    begin, weight = width // 2, 1 / width
+    out[:] = 0.0
+    for k in range(width):
+        for i in range(len(at)):  # several places at once, which is quicker than one by one
+            out[i] += y[min(max(at[i] + k - begin, 0), n - 1)] * weight
 
 
 @part
@@ -461,30 +456,28 @@ def draw_validations(
 ) -> None:
     """Make the series of validation, and their rows; see `draw_losses`."""
     places = image.shape[2]
-    x = np.empty(places)
+    x, before = np.empty(places), np.empty(places, np.int64)
+    low, high = np.empty(places), np.empty(places)  # levels of the loss on either side
     for run in range(len(to)):
         n, mine, drawn = count[run], series[to[run]], image[to[run]]
-        n_loss = loss_count[run]
+        n_loss, passed = loss_count[run], loss_where[run]
         if n == 0 or n_loss == 0:
             continue
-        k, width, at = min(n, places), max(1, n_loss // 40), -1
-        known, low, high = -2, 0.0, 0.0  # levels on either side
+        k, width, at, apart = min(n, places), max(1, n_loss // 40), -1, False
         _bins(where[run], n, x)
         _bins(ratio[run], n, mine[VAL])
         _shape(mine[VAL], k, mine[VAL_SHAPE])
         for i in range(k):
-            at = below(x[i], loss_where[run], n_loss, at)
-            if at != known:
-                here = max(at, 0)
-                low = (
-                    high if at == known + 1 and known >= 0 else _box(loss[run], n_loss, width, here)
-                )
-                high = _box(loss[run], n_loss, width, min(here + 1, n_loss - 1))
-                known = at
-            level = low
-            if 0 <= at < n_loss - 1 and loss_where[run, at] != x[i]:
-                step = loss_where[run, at + 1] - loss_where[run, at]
-                level += (high - low) / step * (x[i] - loss_where[run, at])
+            at = below(x[i], passed, n_loss, at)
+            before[i] = max(at, 0)
+            apart |= passed[before[i]] < x[i]
+        _averages(loss[run], n_loss, width, before[:k], low[:k])
+        if apart:  # not where each was logged with a loss
+            _averages(loss[run], n_loss, width, before[:k] + 1, high[:k])
+        for i in range(k):
+            at, level = before[i], low[i]
+            if at < n_loss - 1 and passed[at] < x[i]:
+                level += (high[i] - low[i]) / (passed[at + 1] - passed[at]) * (x[i] - passed[at])
             mine[GAP, i] = mine[VAL, i] - level
         _draw(x, mine[VAL], k, 2.0, drawn[rows[VAL]])
         _draw(x, mine[GAP], k, 1.0, drawn[rows[GAP]])

@@ -83,10 +83,11 @@ def _nearest(ordered: Array, k: int) -> float:
 @part
 def place_of(x: Array, value: float) -> int:
     """Find the first that is equal to a value; 0 where none is."""
-    for i in range(len(x)):
-        if x[i] == value:
-            return i
-    return 0
+    n = len(x)
+    first = n
+    for i in range(n):  # to the end, several at once
+        first = min(first, i if x[i] == value else n)
+    return first if first < n else 0
 
 
 @part
@@ -123,24 +124,21 @@ def _insert(window: Array, n: int, value: float) -> None:
 
 
 @part
-def _exchange(window: Array, old: float, new: float) -> None:
-    """Put a value in the place of another, and all in order again."""
-    at = 0
-    for k in range(len(window)):  # several at once, which is quicker than to search
-        at += window[k] < old
-    while at > 0 and window[at - 1] > new:
-        window[at] = window[at - 1]
-        at -= 1
-    while at < len(window) - 1 and window[at + 1] < new:
-        window[at] = window[at + 1]
-        at += 1
-    window[at] = new
+def _exchange(window: Array, old: float, new: float, out: Array) -> None:
+    """Put a value in the place of another and all in order, between the same -inf and inf.
+
+    No branch depends on a value: that is quicker than to look for the place of either.
+    """
+    for k in range(1, len(window) - 1):
+        left = window[k - 1] if window[k - 1] < old else window[k]  # without the old value
+        right = window[k] if window[k] < old else window[k + 1]
+        out[k] = min(max(left, new), right)
 
 
 @part
 def running_room(n: int) -> int:
     """Tell how much room `running` needs for so many values."""
-    return 3 * n + 256
+    return 3 * n + 512
 
 
 @part
@@ -172,17 +170,20 @@ def running(x: Array, width: int, room: Array, out: Array) -> None:
         padded[half + i] = x[i]
     first = half % stride
     size = (2 * half - first) // stride + 1  # odd
-    window = room[n + 2 * half : n + 2 * half + size]
+    windows = room[n + 2 * half : n + 2 * half + 2 * (size + 2)].reshape((2, size + 2))
+    windows[:, 0], windows[:, size + 1] = -np.inf, np.inf
+    window, other = windows[0], windows[1]
     # Windows of every `stride`-th value differ by one value, and stay in order.
     for begin in range(min(stride, n)):
         at = begin + first
         for k in range(size):
-            _insert(window, k, padded[at + k * stride])
-        out[begin] = window[size // 2]
+            _insert(window[1:], k, padded[at + k * stride])
+        out[begin] = window[size // 2 + 1]
         for i in range(begin + stride, n, stride):
             at = i + first - stride
-            _exchange(window, padded[at], padded[at + size * stride])
-            out[i] = window[size // 2]
+            _exchange(window, padded[at], padded[at + size * stride], other)
+            window, other = other, window
+            out[i] = window[size // 2 + 1]
 
 
 @kernel("float64[:,::1], int64[::1], int64[::1]", "float64[:,::1]")

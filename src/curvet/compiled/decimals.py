@@ -110,23 +110,23 @@ def rows(
     """
     width, n = cells.shape
     patterns = cells.view(np.uint64)
-    at, found = 0, 0
+    at, found = 0, 0  # _U(at): else each character costs a look whether a place is negative
     for row in range(n):
         for column in range(width):
             begin = at
-            negative = body[at] == 45  # "-"
-            if negative or body[at] == 43:  # "+"
+            negative = body[_U(at)] == 45  # "-"
+            if negative or body[_U(at)] == 43:  # "+"
                 at += 1
             digits, start, power = _U(0), at, 0
-            while 48 <= body[at] <= 57:
-                digits = digits * _U(10) + _U(body[at] - 48)
+            while 48 <= body[_U(at)] <= 57:
+                digits = digits * _U(10) + _U(body[_U(at)] - 48)
                 at += 1
             length = at - start
-            if body[at] == 46:  # "."
+            if body[_U(at)] == 46:  # "."
                 at += 1
                 point = at
-                while 48 <= body[at] <= 57:
-                    digits = digits * _U(10) + _U(body[at] - 48)
+                while 48 <= body[_U(at)] <= 57:
+                    digits = digits * _U(10) + _U(body[_U(at)] - 48)
                     at += 1
                 power = point - at
                 length -= power
@@ -136,22 +136,22 @@ def rows(
                         break
                     length -= body[place] == 48
             plain = 0 < length <= 19
-            if plain and (body[at] == 101 or body[at] == 69):  # "e", "E"
+            if plain and (body[_U(at)] == 101 or body[_U(at)] == 69):  # "e", "E"
                 at += 1
-                down = body[at] == 45
-                if down or body[at] == 43:
+                down = body[_U(at)] == 45
+                if down or body[_U(at)] == 43:
                     at += 1
                 raised, start = 0, at
-                while 48 <= body[at] <= 57 and raised < 10_000:
-                    raised = raised * 10 + int(body[at]) - 48
+                while 48 <= body[_U(at)] <= 57 and raised < 10_000:
+                    raised = raised * 10 + int(body[_U(at)]) - 48
                     at += 1
                 plain = at > start
                 power += -raised if down else raised
-            plain = plain and (body[at] == mark or body[at] == 10)
+            plain = plain and (body[_U(at)] == mark or body[_U(at)] == 10)
             plain = plain and (SMALLEST <= power <= LARGEST or digits == _U(0))
-            while body[at] != mark and body[at] != 10:
+            while body[_U(at)] != mark and body[_U(at)] != 10:
                 at += 1
-            if (body[at] == 10) != (column == width - 1):
+            if (body[_U(at)] == 10) != (column == width - 1):
                 count[0] = -1
                 return
             if plain and digits <= _U(1 << 53) and -22 <= power <= 22:

@@ -155,10 +155,10 @@ def _surprise(share: float) -> float:
 @part
 def _last(x: Array, value: float) -> int:
     """Return the place after the last that holds a value."""
-    for i in range(len(x) - 1, -1, -1):
-        if x[i] == value:
-            return i + 1
-    return len(x)
+    last = -1
+    for i in range(len(x)):
+        last = max(last, i if x[i] == value else -1)
+    return last + 1 if last >= 0 else len(x)
 
 
 @sums
@@ -256,16 +256,17 @@ def _permutation_entropy(x: Array) -> float:
 @part
 def _peaks(x: Array, support: int, peak: NDArray[np.bool_]) -> int:
     """Count the values that are higher than so many neighbours on either side."""
-    n = len(x)
-    if n <= 2 * support:
+    n = len(x) - 2 * support
+    if n <= 0:
         return 0
-    for i in range(support, n - support):
-        peak[i] = True
+    middle = x[support : support + n]
+    peak[:n] = True
     for k in range(1, support + 1):
-        for i in range(support, n - support):
-            peak[i] &= (x[i] > x[i - k]) & (x[i] > x[i + k])
+        before, after = x[support - k : support - k + n], x[support + k : support + k + n]
+        for i in range(n):
+            peak[i] &= (middle[i] > before[i]) & (middle[i] > after[i])
     found = 0
-    for i in range(support, n - support):
+    for i in range(n):
         found += peak[i]
     return found
 

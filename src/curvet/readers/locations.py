@@ -29,6 +29,7 @@ _ARCHIVES = {
     ".bz2": PACKED,
     ".xz": PACKED,
 }
+_ENDS = tuple(_ARCHIVES)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs", "http": "https", "https": "https"}
 ARCHIVES_OPEN = 8
 """After how many archives `close_archives` should be called."""
@@ -89,7 +90,9 @@ def archive_kind(path: Path) -> str | None:
     ['tar', 'packed', None]
     """
     name = path.name.casefold()
-    return next((kind for end, kind in _ARCHIVES.items() if name.endswith(end)), None)
+    if not name.endswith(_ENDS):
+        return None
+    return next(kind for end, kind in _ARCHIVES.items() if name.endswith(end))
 
 
 def list_files(root: Path, on_error: Callable[[ReadError], object]) -> Iterator[Path]:

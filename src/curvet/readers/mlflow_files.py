@@ -21,7 +21,7 @@ from .series import Series
 from .text import lines
 
 ACCEPTED = "lines of the form: time in ms, value, step"
-_PARTS = frozenset({"metrics", "params", "tags", "artifacts", "inputs", "outputs"})
+_INSIDE = frozenset({"metrics", "params", "tags", "artifacts", "inputs", "outputs", "meta.yaml"})
 _DEPTH = 12  # folders that a metric's name may make
 _LINE = 4096  # bytes; a point takes less than 100
 _RUN = re.compile(r"(?:m-)?[0-9a-f]{32}")  # "m-": a logged model
@@ -31,8 +31,10 @@ _DELETED = re.compile(r"^lifecycle_stage: deleted\s*$")
 def _folder(path: Path) -> Path | None:
     """Return the folder of the run that a file belongs to, None outside of one."""
     names = path.parts[: -_DEPTH - 1 : -1]  # upwards
+    if _INSIDE.isdisjoint(names):
+        return None
     for place, (inside, name) in enumerate(pairwise(names)):
-        if (inside in _PARTS or inside == "meta.yaml") and _RUN.fullmatch(name):
+        if inside in _INSIDE and _RUN.fullmatch(name):
             folder = path.parents[place]
             return folder if (folder / "meta.yaml").exists() else None
     return None

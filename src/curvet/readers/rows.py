@@ -164,11 +164,17 @@ class Rows:
             if chosen is None
             else _carried(self._dense(chosen))
         )  # (rows,)
-        curves = {name: Curve(name, steps, cells) for name, cells in self._full.items()}
-        for name, (rows, cells) in self._columns.items():
-            at = steps[np.array(rows, dtype=np.int64)]
-            curves[name] = Curve(name, at, np.array(cells, dtype=np.float64))
-        return {tag: curve for tag, curve in curves.items() if tag not in (chosen, unnamed)}
+        curves = {}
+        for name in self._names():
+            if name in (chosen, unnamed):
+                continue
+            if name in self._full:
+                curves[name] = Curve(name, steps, self._full[name])
+            else:
+                rows, cells = self._columns[name]
+                at = steps[np.array(rows, dtype=np.int64)]
+                curves[name] = Curve(name, at, np.array(cells, dtype=np.float64))
+        return curves
 
     def runs(self) -> list[Rows]:
         """Split the rows where the epochs begin anew, as a training does that appends to a log.
@@ -213,14 +219,15 @@ class Rows:
         return part
 
     def _dense(self, name: str) -> NDArray[np.float64]:
+        """Return a column with NaN wherever it has no finite number; not to be written to."""
         if name in self._full:
-            dense = self._full[name].copy()
+            dense = self._full[name]
         else:
             rows, cells = self._columns[name]
             dense = np.full(self.length, np.nan)
             dense[np.array(rows, dtype=np.int64)] = np.array(cells, dtype=np.float64)
-        dense[~np.isfinite(dense)] = np.nan
-        return dense  # (rows,)
+        finite = np.isfinite(dense)
+        return dense if _every(finite) else np.where(finite, dense, np.nan)  # (rows,)
 
     def _step_column(self, unnamed: str | None) -> str | None:
         ranked = sorted(
@@ -242,6 +249,10 @@ class Rows:
         return None
 
 
+def _every(hits: NDArray[np.bool_]) -> bool:
+    return bool(np.count_nonzero(hits) == len(hits))  # in a part of the time that `all` takes
+
+
 def _counts_inside(inner: NDArray[np.float64], epoch: NDArray[np.float64]) -> bool:
     """Tell whether a counter starts again with every new epoch, and only then."""
     both = np.isfinite(inner) & np.isfinite(epoch)
@@ -252,9 +263,10 @@ def _counts_inside(inner: NDArray[np.float64], epoch: NDArray[np.float64]) -> bo
 
 def _carried(dense: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fill gaps with the last number before them (at the start: with the first number)."""
-    known = np.flatnonzero(np.isfinite(dense))
-    if len(known) == len(dense):
+    finite = np.isfinite(dense)
+    if _every(finite):
         return dense
+    known = np.flatnonzero(finite)
     if len(known) == 0:
         return np.arange(len(dense), dtype=np.float64)
     place = np.searchsorted(known, np.arange(len(dense)), side="right") - 1

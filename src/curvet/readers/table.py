@@ -385,8 +385,10 @@ def _read(paths: Sequence[Path]) -> Iterator[Run]:
 
 
 def _unit(path: Path) -> Path:
+    if path.name != "eval_measurements.csv":
+        return path
     whole = path.with_name("measurements.csv")
-    return whole if path.name == "eval_measurements.csv" and whole.exists() else path
+    return whole if whole.exists() else path
 
 
 READER = Reader(

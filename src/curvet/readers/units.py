@@ -194,9 +194,10 @@ class _Search:
         folder: Path | None = None
         for path in list_files(root, problems.append):
             yield from _drain(problems)
-            if path.parent != folder:
-                folder = path.parent
-                for key in [k for k in pending if not folder.is_relative_to(pending[k].scope)]:
+            beside = path.parent if pending else None  # else there is nothing to let go of
+            if beside != folder:
+                folder = beside
+                for key in [k for k in pending if not path.is_relative_to(pending[k].scope)]:
                     yield _finish(pending.pop(key), _below(key[1], root), taken)
             if archive_kind(path) is not None:
                 yield from self.inside(path, _below(path, root), taken)

@@ -173,6 +173,8 @@ def nested(key: str, item: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _folder(path: Path) -> Path | None:
     """Return the folder that W&B made for the run of a file, None outside of one."""
+    if "run-" not in str(path):  # most files
+        return None
     for place, name in enumerate(path.parts[-2 : -_DEPTH - 2 : -1]):  # upwards
         if named := _FOLDER.fullmatch(name):
             folder = path.parents[place]
