@@ -48,6 +48,8 @@ DISAGREE = 0.1
 """Share of the runs on which one annotator says something else."""
 
 SIZES = (20, 50, 150)
+TOLD = (20, 150)
+"""After how many labels the team of the story retrains."""
 SPLITS = 5
 OWN = TeamCause(
     "repeated_shard",
@@ -243,7 +245,7 @@ def tell(team: Team, asked: Asked, folder: Path) -> dict[str, Any]:
     pool, held = team.halves(0)
     run_ids = suggested(read_scores(table), pool)
     told: dict[str, Any] = {"runs": len(pool), "held_out": len(held), "versions": {}}
-    for size in SIZES:
+    for size in TOLD:
         labels = keep(annotate(team, run_ids[:size], 0), folder / f"labels{size}.db")
         said = call("retrain", "--labels", labels, "--runs", RUNS, "--out", home, code=None)
         compared = measure(team, asked, load_bundle(home), held)
@@ -285,7 +287,7 @@ def write_page(found: Mapping[str, Any]) -> None:
     for name in ("check", "refused", "list", "rollback"):
         lines = [line.rstrip() for line in found["story"][name].strip().splitlines()]
         page = filled(page, name, ["```text", *_cut(lines), "```"])
-    last = found["story"]["versions"][str(SIZES[-1])]
+    last = found["story"]["versions"][str(TOLD[-1])]
     page = filled(page, "retrained", ["```text", last["said"].strip(), "```"])
     page = filled(page, "causes", _causes(last["compared"]))
     page = filled(page, "speed", _speed(json.loads(SPEED.read_text(encoding="utf-8"))))

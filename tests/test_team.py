@@ -71,10 +71,10 @@ def test_shuffled_labels_are_refused(told: tuple[dict[str, Any], Path]) -> None:
     assert "shuffled labels would fit" in found["refused"]
     assert "refused" in found["refused"]
     refused = [event for event in history(home) if event.action == "refuse"][-1]
-    assert refused.version == "0004"
-    record = json.loads((home / "0004" / "comparison.json").read_text())
+    assert refused.version == "0003"
+    record = json.loads((home / "0003" / "comparison.json").read_text())
     assert not record["gate"]["passed"]
-    assert (home / "0004" / "comparison.html").is_file()
+    assert (home / "0003" / "comparison.html").is_file()
 
 
 def test_a_rollback_goes_to_the_champion_before(told: tuple[dict[str, Any], Path]) -> None:
@@ -82,8 +82,8 @@ def test_a_rollback_goes_to_the_champion_before(told: tuple[dict[str, Any], Path
     home = folder / "models" / "team"
     *_, last = history(home)
     assert last.action == "rollback"
-    assert last.before == "0003"
-    assert last.version != "0003"
+    assert last.before == "0002"
+    assert last.version != "0002"
     now = champion(home)
     assert (now.name if now else "shipped") == last.version
 
@@ -92,7 +92,7 @@ def test_the_team_s_cause_has_its_words_in_every_answer(
     told: tuple[dict[str, Any], Path], team: story.Team
 ) -> None:
     _, folder = told
-    bundle = folder / "models" / "team" / "0003"
+    bundle = folder / "models" / "team" / "0002"
     table = folder / "new.parquet"
     story.call("score", story.RUNS, "--bundle", bundle, "--out", table)
     named = [row.run_id for row in read_scores(table) if row.cause == story.OWN.key]
@@ -110,9 +110,9 @@ def test_versions_are_compared_by_what_they_said_before_they_learned(
     _, folder = told
     home = folder / "models" / "team"
     on = ("--labels", folder / "labels150.db", "--runs", story.RUNS)
-    told_of = story.call("bundles", "compare", home, "shipped", "0003", *on, "--format", "json")
+    told_of = story.call("bundles", "compare", home, "shipped", "0002", *on, "--format", "json")
     found = json.loads(told_of[: told_of.rindex("}") + 1])
-    record = json.loads((home / "0003" / "comparison.json").read_text())
+    record = json.loads((home / "0002" / "comparison.json").read_text())
     for figure in ("log_loss", "top1", "answered"):
         now, then = (each["held_out"]["new"]["figures"][figure] for each in (found, record))
         assert now["value"] == pytest.approx(then["value"], abs=1e-5)

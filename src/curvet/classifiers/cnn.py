@@ -44,7 +44,7 @@ class Cnn:
     """
 
     name: str = "cnn"
-    widths: tuple[int, ...] = (48, 64, 96, 128)
+    widths: tuple[int, ...] = (40, 56, 80, 112)
     dropout: float = 0.3
     training: NetTraining = _TRAINING
     nets_: list[Weights] = field(default_factory=list)
