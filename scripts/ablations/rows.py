@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from curvet.bundle import Bundle, load_bundle
 from curvet.classifiers import CLASSIFIERS, Inputs, predict_raw
 from curvet.errors import CorpusError
-from curvet.labelled import Labelled, corpus_seed, join
+from curvet.labelled import Labelled, corpus_seed, join, load_labelled
 from curvet.roles import Channels
 from curvet.simulate.corpus import LOGS_PER_RUN
 
-from .base import KEYS, Array, Ask, note
+from .base import KEYS, ROOT, Array, Ask, note
 from .drawn import draw_labelled
 from .exams import SHOWN, Bench, figures, marks, seen
 from .model import fit
@@ -87,6 +87,13 @@ def _of_single_logs(bench: Bench) -> Result:
     """Keep every other log: one of each run, but where a tracker kept nothing of the other."""
     some = bench.population.part(np.arange(0, len(bench.population.y), LOGS_PER_RUN))
     return trained(some, _score_all(bench, fit(some, bench.seed)), len(some.y))
+
+
+def _of_workshop(bench: Bench, beside: bool) -> Result:
+    """Train on real trainings, alone or beside the population."""
+    real = load_labelled(ROOT / "data" / "workshop")
+    some = join([bench.population, real]) if beside else real
+    return trained(some, _score_all(bench, fit(some, bench.seed)))
 
 
 KINDS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -205,6 +212,10 @@ def list_rows(size: int, available: int) -> dict[str, Row]:
         "MLPs only": Row(_DATA, "the population's MLPs alone, re-logged", _of_mlps),
         "not re-logged": Row(_DATA, "the population, logged at every step", _of_plain_logs),
         "one log": Row(_DATA, "the population, re-logged in one way each", _of_single_logs),
+        "workshop": Row(
+            _DATA, "real trainings, data/workshop", partial(_of_workshop, beside=False)
+        ),
+        "both": Row(_DATA, "the population and data/workshop", partial(_of_workshop, beside=True)),
     }
     for name in (kind().name for kind in CLASSIFIERS):
         rows[f"shipped: {name}"] = Row(_SHIPPED, f"`{name}` alone", partial(_of_bundle, which=name))
