@@ -15,7 +15,7 @@ import csv
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,18 @@ class Trial:
         """Which runs have one, (n,)."""
         return np.asarray(np.isfinite(self.twin).any(1))
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Runs of each true cause by verdict, (cause, cause)."""
+        said = self.p.argmax(1)
+        return np.array(
+            [np.bincount(said[self.y == k], minlength=len(KEYS)) for k in range(len(KEYS))]
+        )
+
+    def part(self, rows: Rows) -> Trial:
+        """Return some of the runs."""
+        return Trial(*(getattr(self, each.name)[rows] for each in fields(self)))
+
 
 def read_trial(predictor: Predictor) -> dict[str, Trial]:
     """Read the field trial, each run beside its healthy twin, by style of logging."""
@@ -108,11 +120,7 @@ def read_trial(predictor: Predictor) -> dict[str, Trial]:
 
 def most_confused(trial: Trial) -> list[tuple[int, int]]:
     """List pairs of causes, those first of which one is most often called the other."""
-    said = trial.p.argmax(1)
-    share = np.array(
-        [np.bincount(said[trial.y == k], minlength=len(KEYS)) for k in range(len(KEYS))], float
-    )
-    share /= share.sum(1, keepdims=True)
+    share = trial.counts / trial.counts.sum(1, keepdims=True)
     pairs = combinations(range(len(KEYS)), 2)
     return sorted(pairs, key=lambda pair: -(share[pair] + share[pair[::-1]]))[:N_PAIRS]
 
@@ -139,30 +147,47 @@ def answer_left_out(
     return p
 
 
-def beside_twin(trial: Trial) -> Array:
-    """Return the features, and how each differs from the healthy twin's."""
-    return np.hstack([trial.table, trial.table - trial.twin])
+def ask_left_out(
+    some: Trial, y: NDArray[np.int64], more: tuple[Array, NDArray[np.int64]]
+) -> dict[str, Array]:
+    """Ask who sees the curves alone, and who sees how they differ from the twin's, too.
+
+    Parameters
+    ----------
+    some : Trial
+        Runs that have a twin.
+    y : array of shape (run,)
+        Class of each.
+    more : (array, array)
+        Further runs for the first, which have no twin; see `answer_left_out`.
+    """
+    wide = np.hstack([some.table, some.table - some.twin])
+    return {
+        "curves": answer_left_out(some.table, y, some.task, more),
+        "twin": answer_left_out(wide, y, some.task, nothing(wide)),
+    }
+
+
+def nothing(x: Array) -> tuple[Array, NDArray[np.int64]]:
+    """Return no further runs with the features of some."""
+    return np.empty((0, x.shape[1])), np.empty(0, np.int64)
 
 
 def tell_apart(
     trial: Trial, pair: tuple[int, int], workshop: tuple[Array, NDArray[np.int64]]
 ) -> dict[str, Any]:
     """Score who tells two causes apart: area under the curve, a half by guessing."""
-    both = np.isin(trial.y, pair) & trial.has_twin
-    y = (trial.y[both] == pair[1]).astype(np.int64)
-    task = trial.task[both]
+    some = trial.part(np.isin(trial.y, pair) & trial.has_twin)
+    y = (some.y == pair[1]).astype(np.int64)
     known = np.isin(workshop[1], pair)
     taught = workshop[0][known], (workshop[1][known] == pair[1]).astype(np.int64)
-    wide = beside_twin(trial)[both]
-    asked = {
-        "predictor": np.log(trial.p[both][:, pair[1]]) - np.log(trial.p[both][:, pair[0]]),
-        "curves": answer_left_out(trial.table[both], y, task, taught)[:, 1],
-        "twin": answer_left_out(wide, y, task, _nothing(wide))[:, 1],
-    }
+    log_p = np.log(some.p)
+    asked = {"predictor": log_p[:, pair[1]] - log_p[:, pair[0]]}
+    asked |= {who: p[:, 1] for who, p in ask_left_out(some, y, taught).items()}
     return {
         "pair": [KEYS[k] for k in pair],
         "runs": [int((y == 0).sum()), int((y == 1).sum())],
-        "area": {name: _area(y, said, trial.base[both]) for name, said in asked.items()},
+        "area": {who: _area(y, said, some.base) for who, said in asked.items()},
     }
 
 
@@ -181,22 +206,13 @@ def _area(y: NDArray[np.int64], said: Array, base: NDArray[np.str_]) -> list[flo
 
 def all_causes(trial: Trial) -> dict[str, Any]:
     """Score models of all causes trained on the trial itself, with and without the twin."""
-    known = trial.has_twin
-    y, task = trial.y[known], trial.task[known]
-    asked = {
-        "predictor": trial.p[known],
-        "curves": answer_left_out(trial.table[known], y, task, _nothing(trial.table)),
-        "twin": answer_left_out(beside_twin(trial)[known], y, task, _nothing(beside_twin(trial))),
-    }
-    out: dict[str, Any] = {"runs": int(known.sum())}
-    for name, p in asked.items():
-        figures = score(p, np.ones(p.shape, bool), y, np.ones(len(y)), KEYS)
-        out[name] = {figure: figures[figure] for figure in ("top1", "top3", "macro_f1")}
+    some = trial.part(trial.has_twin)
+    asked = {"predictor": some.p} | ask_left_out(some, some.y, nothing(some.table))
+    out: dict[str, Any] = {"runs": len(some.y)}
+    for who, p in asked.items():
+        figures = score(p, np.ones(p.shape, bool), some.y, np.ones(len(p)), KEYS)
+        out[who] = {figure: figures[figure] for figure in ("top1", "top3", "macro_f1")}
     return out
-
-
-def _nothing(x: Array) -> tuple[Array, NDArray[np.int64]]:
-    return np.empty((0, x.shape[1])), np.empty(0, np.int64)
 
 
 def draw_tables(trials: Mapping[str, Trial], path: Path) -> None:
@@ -205,10 +221,7 @@ def draw_tables(trials: Mapping[str, Trial], path: Path) -> None:
 
     figure = Figure(figsize=(17, 9), layout="constrained")
     for axis, (style, trial) in zip(figure.subplots(1, 2), trials.items(), strict=True):
-        said = trial.p.argmax(1)
-        counts = np.array(
-            [np.bincount(said[trial.y == k], minlength=len(KEYS)) for k in range(len(KEYS))]
-        )
+        counts = trial.counts
         share = counts / counts.sum(1, keepdims=True)
         axis.imshow(share, cmap="Greys", vmin=0, vmax=1)
         for truth, verdict in np.argwhere(counts):

@@ -26,11 +26,11 @@ from curvet.labelled import Labelled, load_labelled, split
 from curvet.novelty import fit_novelty
 from curvet.predictor import UNLIKE, Predictor, doubts, make_inputs
 from curvet.prior import estimate_prior, reweigh
-from curvet.roles import Channels, assign
+from curvet.roles import Channels
 from curvet.run import Curve
-from curvet.standardise import MIN_POINTS, standardise_many
+from curvet.standardise import standardise_many
 from curvet.train import drop_channels
-from curvet.trials import read_trial
+from curvet.trials import usable_trials
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "docs" / "uncertainty.json"
@@ -199,15 +199,10 @@ def _figures(p: Array, y: NDArray[np.int64]) -> tuple[float, float]:
 
 def real_runs() -> dict[str, tuple[Inputs, NDArray[np.int64]]]:
     """Read the field trial, as logged per step and per epoch."""
-    found: dict[str, list[tuple[Channels, int]]] = {}
-    for trial in read_trial(ROOT / "data" / "real"):
-        channels = assign(trial.run)
-        if len(channels.loss) >= MIN_POINTS and np.isfinite(channels.loss.value).any():
-            found.setdefault(trial.group, []).append((channels, KEYS.index(trial.cause)))
-    return {
-        group: (make_inputs(standardise_many([c for c, _ in runs])), np.array([y for _, y in runs]))
-        for group, runs in found.items()
-    }
+    trials = usable_trials(ROOT / "data" / "real", KEYS)
+    y = np.array([KEYS.index(cause) for cause in trials.cause])
+    styles = dict.fromkeys(trials.group.tolist())
+    return {s: (trials.inputs[trials.group == s], y[trials.group == s]) for s in styles}
 
 
 def draw_chart(

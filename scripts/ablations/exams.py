@@ -104,6 +104,11 @@ class Bench:
         """Return the corpus logged at every step, as it is."""
         return self._load(styled=False)
 
+    @cached_property
+    def workshop(self) -> Labelled:
+        """Return the real trainings that ship."""
+        return load_labelled(ROOT / "data" / "workshop")
+
     def _load(self, styled: bool) -> Labelled:
         """Read a corpus, or what an earlier call kept of it."""
         path = self.cache / f"{self.corpus.resolve().name}-{'styled' if styled else 'plain'}.npz"
@@ -184,23 +189,10 @@ _COLUMNS = [each.name for each in fields(Labelled)[1:]]  # all but the inputs
 def _digest(corpus: Path) -> str:
     """Tell one corpus, and one way to compute features, from another."""
     package = ROOT / "src" / "curvet"
-    names = (
-        "roles",
-        "robust",
-        "recipe",
-        "standardise",
-        "kernels",
-        "features",
-        "traits",
-        "labelled",
-        "run",
-    )
-    files = [package / f"{name}.py" for name in names]
-    files += [
-        path
-        for part in ("compiled", "simulate", "causes")
-        for path in sorted(package.glob(f"{part}/*.py"))
-    ]
+    names = ("roles", "robust", "recipe", "standardise", "kernels", "features", "traits")
+    files = [package / f"{name}.py" for name in (*names, "labelled", "run")]
+    for folder in ("compiled", "simulate", "causes"):
+        files += sorted(package.glob(f"{folder}/*.py"))
     content = [path.read_bytes() for path in [corpus / "corpus.json", *files]]
     return hashlib.sha256(b"".join(content)).hexdigest()
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from curvet.bundle import Bundle, load_bundle
 from curvet.classifiers import CLASSIFIERS, Inputs, predict_raw
 from curvet.errors import CorpusError
-from curvet.labelled import Labelled, corpus_seed, join, load_labelled
+from curvet.labelled import Labelled, corpus_seed, join
 from curvet.roles import Channels
 from curvet.simulate.corpus import LOGS_PER_RUN
 
-from .base import KEYS, ROOT, Array, Ask, note
+from .base import KEYS, Array, Ask, note
 from .drawn import draw_labelled
 from .exams import SHOWN, Bench, figures, marks, seen
 from .model import fit
@@ -91,8 +91,7 @@ def _of_single_logs(bench: Bench) -> Result:
 
 def _of_workshop(bench: Bench, beside: bool) -> Result:
     """Train on real trainings, alone or beside the population."""
-    real = load_labelled(ROOT / "data" / "workshop")
-    some = join([bench.population, real]) if beside else real
+    some = join([bench.population, bench.workshop]) if beside else bench.workshop
     return trained(some, _score_all(bench, fit(some, bench.seed)))
 
 
