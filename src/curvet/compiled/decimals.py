@@ -17,6 +17,7 @@ _U = np.uint64
 _ONE, _HALF, _LOW = _U(1), _U(32), _U(0xFFFFFFFF)
 _TOP = _U(1 << 63)
 _ALL = _U(2**64 - 1)
+_NAN, _INF = _U(0x7FF8 << 48), _U(0x7FF0 << 48)
 
 
 def _powers() -> NDArray[np.uint64]:
@@ -79,6 +80,17 @@ def nearest(digits: np.uint64, power: int, powers: NDArray[np.uint64]) -> np.uin
     return (mantissa & _U((1 << 52) - 1)) | (_U(exponent) << _U(52))
 
 
+@part
+def word(body: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
+    """Return the bits of "nan" and "inf", of which diverged runs are full; else all bits set."""
+    if end - begin != 3:
+        return _ALL
+    first, second, third = body[begin] | 32, body[begin + 1] | 32, body[begin + 2] | 32  # small
+    if first == 110 and second == 97 and third == 110:
+        return _NAN
+    return _INF if first == 105 and second == 110 and third == 102 else _ALL
+
+
 @kernel(
     "uint8[::1], uint8, uint64[:, ::1], float64[::1]", "float64[:, ::1], int64[:, ::1], int64[::1]"
 )
@@ -117,7 +129,7 @@ def rows(
             negative = body[_U(at)] == 45  # "-"
             if negative or body[_U(at)] == 43:  # "+"
                 at += 1
-            digits, start, power = _U(0), at, 0
+            unsigned, digits, start, power = at, _U(0), at, 0
             while 48 <= body[_U(at)] <= 57:
                 digits = digits * _U(10) + _U(body[_U(at)] - 48)
                 at += 1
@@ -160,7 +172,7 @@ def rows(
                 cells[column, row] = -value if negative else value
                 at += 1
                 continue
-            bits = nearest(digits, power, powers) if plain else _ALL
+            bits = nearest(digits, power, powers) if plain else word(body, unsigned, at)
             if bits != _ALL:
                 patterns[column, row] = bits | _TOP if negative else bits
             else:

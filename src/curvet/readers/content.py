@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from io import FileIO
 from pathlib import Path
 
 from .locations import is_local
 
 _Stamp = tuple[int, int]  # size and time of the last change
 
-_AT_LEAST = 2**16  # bytes
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 _handed: tuple[Path, bytes, _Stamp | None] | None = None
 
@@ -56,10 +55,16 @@ def hand_on(path: Path, most: int) -> bytes:
 
 def _read(path: Path, most: int) -> tuple[bytes, _Stamp | None]:
     if is_local(path):
-        with FileIO(path) as file:
-            status = os.fstat(file.fileno())
-            # Of a large `most` as much memory as the file has bytes, if it says how many.
-            return file.read(min(most, max(status.st_size, _AT_LEAST) + 1)), _stamp(status)
+        file = os.open(path, _READ)
+        try:
+            status = os.fstat(file)
+            # As much memory as the file has bytes; some do not say how many, and some grow.
+            content = os.read(file, min(most, status.st_size + 1))
+            while status.st_size < len(content) < most and (more := os.read(file, most)):
+                content += more
+            return content[:most], _stamp(status)
+        finally:
+            os.close(file)
     parts = []
     with path.open("rb") as opened:
         while most > 0 and (part := opened.read(most)):

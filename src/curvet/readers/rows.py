@@ -162,7 +162,7 @@ class Rows:
         steps = (
             np.arange(self.length, dtype=np.float64)
             if chosen is None
-            else _carried(self._dense(chosen))
+            else self._carried(chosen)
         )  # (rows,)
         curves = {}
         for name in self._names():
@@ -193,11 +193,11 @@ class Rows:
         epochs = next((name for name in self._names() if plain(name) in _EPOCHS), None)
         if epochs is None:
             return [self]
-        epoch = _carried(self._dense(epochs))
+        epoch = self._carried(epochs)
         chosen = self._step_column(None)
         back = np.ones(self.length, dtype=bool)
         if chosen not in (None, epochs):
-            back[1:] = np.diff(_carried(self._dense(chosen))) < 0
+            back[1:] = np.diff(self._carried(chosen)) < 0
         starts = [0]
         for row in np.flatnonzero(np.diff(epoch) <= -_AGAIN) + 1:
             if back[row] and epoch[row] <= epoch[starts[-1]]:
@@ -218,16 +218,33 @@ class Rows:
                 part._columns[name] = array("q", (row - start for row in rows[a:b])), cells[a:b]
         return part
 
-    def _dense(self, name: str) -> NDArray[np.float64]:
-        """Return a column with NaN wherever it has no finite number; not to be written to."""
+    def _column(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """Return a column with a place for each row, and which are finite; None for all."""
         if name in self._full:
-            dense = self._full[name]
+            column = self._full[name]
         else:
             rows, cells = self._columns[name]
-            dense = np.full(self.length, np.nan)
-            dense[np.array(rows, dtype=np.int64)] = np.array(cells, dtype=np.float64)
-        finite = np.isfinite(dense)
-        return dense if _every(finite) else np.where(finite, dense, np.nan)  # (rows,)
+            column = np.full(self.length, np.nan)
+            column[np.array(rows, dtype=np.int64)] = np.array(cells, dtype=np.float64)
+        finite = np.isfinite(column)
+        every = np.count_nonzero(finite) == len(finite)  # in a part of the time that `all` takes
+        return column, None if every else finite
+
+    def _dense(self, name: str) -> NDArray[np.float64]:
+        """Return a column with NaN wherever it has no finite number; not to be written to."""
+        column, finite = self._column(name)
+        return column if finite is None else np.where(finite, column, np.nan)  # (rows,)
+
+    def _carried(self, name: str) -> NDArray[np.float64]:
+        """Fill the gaps of a column with the last number before them (at the start: the first)."""
+        column, finite = self._column(name)
+        if finite is None:
+            return column
+        known = np.flatnonzero(finite)
+        if len(known) == 0:
+            return np.arange(len(column), dtype=np.float64)
+        place = np.searchsorted(known, np.arange(len(column)), side="right") - 1
+        return column[known[np.maximum(place, 0)]]  # (rows,)
 
     def _step_column(self, unnamed: str | None) -> str | None:
         ranked = sorted(
@@ -249,25 +266,9 @@ class Rows:
         return None
 
 
-def _every(hits: NDArray[np.bool_]) -> bool:
-    return bool(np.count_nonzero(hits) == len(hits))  # in a part of the time that `all` takes
-
-
 def _counts_inside(inner: NDArray[np.float64], epoch: NDArray[np.float64]) -> bool:
     """Tell whether a counter starts again with every new epoch, and only then."""
     both = np.isfinite(inner) & np.isfinite(epoch)
     back = np.diff(inner[both]) < 0
     new = np.diff(epoch[both]) > 0
     return bool(back.any() and not (back & ~new).any())
-
-
-def _carried(dense: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Fill gaps with the last number before them (at the start: with the first number)."""
-    finite = np.isfinite(dense)
-    if _every(finite):
-        return dense
-    known = np.flatnonzero(finite)
-    if len(known) == 0:
-        return np.arange(len(dense), dtype=np.float64)
-    place = np.searchsorted(known, np.arange(len(dense)), side="right") - 1
-    return dense[known[np.maximum(place, 0)]]  # (rows,)

@@ -7,7 +7,6 @@ import io
 import math
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -43,9 +42,18 @@ def text_head(head: bytes) -> str | None:
     return codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(head)
 
 
-@lru_cache(maxsize=1)  # several readers ask about one file after the other
+_asked: tuple[bytes, str] = (b"", "")  # several readers ask about one file after the other
+
+
 def first_line(head: bytes) -> str:
     """Return the first line that is not blank, "" where there is none or no text."""
+    global _asked
+    if _asked[0] is not head:  # to compare or hash all of it would take longer
+        _asked = head, _first_line(head)
+    return _asked[1]
+
+
+def _first_line(head: bytes) -> str:
     if b"\0" in head:
         return ""
     start, ends, _ = head[:256].partition(b"\n")

@@ -144,6 +144,10 @@ class _Building:
     scope: Path
     files: list[Path] = field(default_factory=list)
 
+    def finished(self, name: str, taken: set[int]) -> Unit:
+        """Make the unit."""
+        return _finish(self.reader, self.path, tuple(sorted(self.files)), name, taken)
+
 
 def find_units(root: Path, readers: Sequence[Reader], accepted: str) -> Iterator[Unit | ReadError]:
     """Search a path for logs, however many there are.
@@ -190,26 +194,33 @@ class _Search:
         taken: set[int] = set()  # hashes of the names: a million names would fill the memory
         problems: list[ReadError] = []
         pending: dict[_Key, _Building] = {}
-        key: _Key | ReadError
         folder: Path | None = None
         for path in list_files(root, problems.append):
-            yield from _drain(problems)
+            if problems:
+                yield from _drain(problems)
             beside = path.parent if pending else None  # else there is nothing to let go of
             if beside != folder:
                 folder = beside
                 for key in [k for k in pending if not path.is_relative_to(pending[k].scope)]:
-                    yield _finish(pending.pop(key), _below(key[1], root), taken)
+                    yield pending.pop(key).finished(_below(key[1], root), taken)
             if archive_kind(path) is not None:
                 yield from self.inside(path, _below(path, root), taken)
                 continue
-            key = self._add(path, pending)
-            if isinstance(key, ReadError):
-                yield key
-            elif key[1] == path:  # a file that joins the unit of another one comes before it
-                yield _finish(pending.pop(key), _below(path, root), taken)
+            found = self._recognised(path)
+            if isinstance(found, ReadError):
+                yield found
+                continue
+            reader, unit = found
+            if unit is path and not pending:  # most files: nothing else can belong to it
+                yield _finish(reader, path, (path,), _below(path, root), taken)
+                continue
+            building = _added(path, reader, unit, pending)
+            if unit == path:  # a file that joins the unit of another one comes before it
+                del pending[reader.name, unit]
+                yield building.finished(_below(path, root), taken)
         yield from _drain(problems)
         for building in pending.values():
-            yield _finish(building, _below(building.path, root), taken)
+            yield building.finished(_below(building.path, root), taken)
 
     def inside(self, archive: Path, name: str, taken: set[int]) -> Iterator[Unit | ReadError]:
         """Search an archive; its members need not stand in the order of their names."""
@@ -219,38 +230,31 @@ class _Search:
         yield from _drain(problems)
         pending: dict[_Key, _Building] = {}
         for path in inside:
-            key = self._add(path, pending)
-            if isinstance(key, ReadError):
-                yield key
+            found = self._recognised(path)
+            if isinstance(found, ReadError):
+                yield found
+            else:
+                _added(path, *found, pending)
         for building in pending.values():
             below = _below(building.path, top)
             itself = packed or below == "."
-            yield _finish(building, name if itself else f"{name}/{below}", taken)
+            yield building.finished(name if itself else f"{name}/{below}", taken)
         if packed:
             return  # it is not kept open
         self.archives += 1
         if self.archives % ARCHIVES_OPEN == 0:
             close_archives()
 
-    def _add(self, path: Path, pending: dict[_Key, _Building]) -> _Key | ReadError:
-        """Add a file to its unit and return the key of that."""
+    def _recognised(self, path: Path) -> tuple[Reader, Path] | ReadError:
+        """Find the reader of a file and its unit."""
         try:
             head = hand_on(path, HEAD)
             for reader in self.readers if head else ():
                 if reader.matches(path, head):
-                    break
-            else:
-                return self._unknown(path, head)
-            unit = reader.unit(path)
+                    return reader, reader.unit(path)
         except unreadable_errors(path) as error:
             return refused(path, error)
-        key = (reader.name, unit)
-        building = pending.get(key)
-        if building is None:
-            scope = unit if unit is not path and path.is_relative_to(unit) else unit.parent
-            building = pending[key] = _Building(reader, unit, scope)
-        building.files.append(path)
-        return key
+        return self._unknown(path, head)
 
     def _unknown(self, path: Path, head: bytes) -> ReadError:
         if head:
@@ -260,18 +264,29 @@ class _Search:
         return kind(path, "an empty file", self.accepted)
 
 
-def _finish(building: _Building, name: str, taken: set[int]) -> Unit:
+def _added(path: Path, reader: Reader, unit: Path, pending: dict[_Key, _Building]) -> _Building:
+    """Add a file to its unit."""
+    building = pending.get((reader.name, unit))
+    if building is None:
+        scope = unit if unit is not path and path.is_relative_to(unit) else unit.parent
+        building = pending[reader.name, unit] = _Building(reader, unit, scope)
+    building.files.append(path)
+    return building
+
+
+def _finish(
+    reader: Reader, path: Path, files: tuple[Path, ...], name: str, taken: set[int]
+) -> Unit:
     """Name a unit; two loggers in one folder are told apart by the format."""
-    path = building.path
     if name == ".":  # what was named itself
         name = (path.absolute() if is_local(path) else path).name or str(path)
     name = unique = printable(name)
     counter = 1
-    while hash(unique) in taken:
-        unique = f"{name}#{building.reader.name if counter == 1 else counter}"
+    while (known := hash(unique)) in taken:
+        unique = f"{name}#{reader.name if counter == 1 else counter}"
         counter += 1
-    taken.add(hash(unique))
-    return Unit(building.reader, path, tuple(sorted(building.files)), unique)
+    taken.add(known)
+    return Unit(reader, path, files, unique)
 
 
 def _below(path: Path, root: Path) -> str:
