@@ -190,15 +190,18 @@ def standardise_many(runs: Sequence[Channels]) -> Batch:
         within -4 to 4; gradient norms as log10, within -10 to 10; the rate as log10 of its share
         of the highest.
     """
-    lengths = np.array([_longest(channels) for channels in runs], np.int64)
+    points = np.array([_points(channels) for channels in runs], np.int64).reshape(-1, 5)
+    longest = points[:, :4].max(1, initial=1)
     batch, begin = Batch.empty(len(runs)), 0
-    order = np.argsort(lengths, kind="stable")
-    while begin < len(order):  # rows are filled up to the longest, so alike ones come together
+    # Rows are filled up to the longest, so alike ones come together, and so do those with as many
+    # finite losses: what only their number decides is then worked out once for all of them.
+    order = np.lexsort((points[:, 4], longest))
+    while begin < len(order):
         end = begin + 1
-        while end < len(order) and (end + 1 - begin) * lengths[order[end]] <= _BLOCK:
+        while end < len(order) and (end + 1 - begin) * longest[order[end]] <= _BLOCK:
             end += 1
         some = order[begin:end]
-        _standardise([runs[i] for i in some.tolist()], some, batch)
+        _standardise([runs[i] for i in some.tolist()], points[some, :4], some, batch)
         begin = end
     for row, name, unit in _CONSTANT_ROWS:
         batch.image[:, IMAGE_CHANNELS.index(row)] = (
@@ -210,17 +213,27 @@ def standardise_many(runs: Sequence[Channels]) -> Batch:
     return batch
 
 
-def _longest(channels: Channels) -> int:
-    every = (channels.loss, channels.val, channels.grad_norm, channels.lr)
-    return max(1, *(len(curve.value) for curve in every if curve is not None))
+def _points(channels: Channels) -> tuple[int, int, int, int, int]:
+    """Count the points of each channel, and the losses that are finite."""
+    loss, val, norm, lr = channels.loss, channels.val, channels.grad_norm, channels.lr
+    return (
+        len(loss.value),
+        0 if val is None else len(val.value),
+        0 if norm is None else len(norm.value),
+        0 if lr is None else len(lr.value),
+        np.count_nonzero(np.isfinite(loss.value)),
+    )
 
 
-def _standardise(runs: Sequence[Channels], to: Count, batch: Batch) -> None:
-    """Standardise runs of about one length, and put them into these rows of a batch."""
+def _standardise(runs: Sequence[Channels], points: Count, to: Count, batch: Batch) -> None:
+    """Standardise runs of about one length, and put them into these rows of a batch.
+
+    `points` has the shape (run, 4): so many of each channel.
+    """
     from .compiled import channels
 
     filled = batch.values, batch.counts, batch.image
-    logged = _flat([run.loss for run in runs])
+    logged = _flat([run.loss for run in runs], points[:, 0])
     (where, value, ratio), count = _room(logged, 3)
     start = np.empty((len(runs), 2))
     channels.losses(
@@ -230,7 +243,7 @@ def _standardise(runs: Sequence[Channels], to: Count, batch: Batch) -> None:
     loss = Losses(where, value, _logarithm(ratio, -4, 4), count)
     smooth = smoothed(loss.ratio, count)
     channels.draw_losses(to, _ROWS, where, loss.ratio, smooth, count, *filled)
-    val, logged_val = None, _flat([run.val for run in runs])
+    val, logged_val = None, _flat([run.val for run in runs], points[:, 1])
     if logged_val.most:
         (at, values, ratios), n = _room(logged_val, 3)
         channels.validations(
@@ -239,13 +252,13 @@ def _standardise(runs: Sequence[Channels], to: Count, batch: Batch) -> None:
         )  # fmt: skip
         val = Losses(at, values, _logarithm(ratios, -4, 4), n)
         channels.draw_validations(to, _ROWS, at, val.ratio, n, where, loss.ratio, count, *filled)
-    norm = _flat([run.grad_norm for run in runs])
+    norm = _flat([run.grad_norm for run in runs], points[:, 2])
     if norm.most:
         (at, size), n = _room(norm, 2)
         channels.norms(norm.value, norm.begin, to, _MARKS, at, size, n, batch.numbers, batch.image)
         size = _logarithm(size, -10, 10)
         channels.draw_others(to, _ROWS, channels.NORM, 4.0, at, size, n, *filled)
-    lr = _flat([run.lr for run in runs])
+    lr = _flat([run.lr for run in runs], points[:, 3])
     if lr.most:
         (at, share), n = _room(lr, 2)
         channels.rates(lr.value, lr.begin, at, share, n)
@@ -254,13 +267,13 @@ def _standardise(runs: Sequence[Channels], to: Count, batch: Batch) -> None:
     batch.numbers[to, len(SCALARS) - len(TRAITS) :] = traits
 
 
-def _flat(curves: Sequence[Curve | None]) -> Flat:
-    """Put the curves of a channel one behind the other."""
-    there = [curve for curve in curves if curve is not None]
+def _flat(curves: Sequence[Curve | None], points: Count) -> Flat:
+    """Put the curves of a channel one behind the other, of so many points each."""
     begin = np.zeros(len(curves) + 1, np.int64)
-    if not there:
+    np.cumsum(points, out=begin[1:])
+    if not begin[-1]:
         return Flat(np.empty(0), np.empty(0), begin)
-    np.cumsum([0 if curve is None else len(curve.value) for curve in curves], out=begin[1:])
+    there = [curve for curve in curves if curve is not None]
     step = np.concatenate([curve.step for curve in there], dtype=np.float64)
     return Flat(step, np.concatenate([curve.value for curve in there], dtype=np.float64), begin)
 

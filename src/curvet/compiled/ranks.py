@@ -13,15 +13,16 @@ _BLOCK = 32  # runs for which the knots of a feature stay in the cache
 
 
 @part
-def reached(value: np.float32, knots: Table) -> int:
+def reached(value: np.float32, knots: Table) -> np.int64:
     """Count the knots that are at most a value; NaN neither reaches any nor is it reached.
 
-    With a few hundred knots, to compare with all, several at once, is quicker than to search.
+    With a few hundred knots, to compare with all, several at once, is quicker than to search. At
+    most 255 are counted: so many bins do trees tell apart, and a small count makes more at once.
     """
-    count = 0
+    count = np.uint8(0)
     for k in range(len(knots)):
-        count += value >= knots[k]
-    return count
+        count = np.uint8(count + np.uint8(value >= knots[k]))
+    return np.int64(count)
 
 
 @kernel("float32[:,::1], int64[::1], float32[:,::1], float32[:,::1]", "float32[:,:]")
