@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -129,24 +130,63 @@ def assign(run: Run) -> Channels:
     >>> channels.loss.tag, channels.val.tag, channels.grad_norm, channels.lr.tag
     ('loss', 'val_loss', None, 'lr')
     """
-    curves = [curve for curve in run.curves.values() if len(curve) > 0]
-    losses = [(curve, loss) for curve in curves if (loss := _loss(curve.tag)) is not None]
-    train = [(curve, loss) for curve, loss in losses if loss.split != "val"]
-    val = [(curve, loss) for curve, loss in losses if loss.split == "val"]
+    curves = [curve for curve in run.curves.values() if len(curve.value) > 0]
+    chosen = _choose(tuple([(curve.tag, len(curve.value)) for curve in curves]))
+    if isinstance(chosen, str):
+        raise NoLossError(f"{run.id}: {chosen}")
+    found = [_sum([curves[place] for place in places]) if places else None for places in chosen]
+    if found[0] is None:
+        tags = _some(curves[place].tag for place in chosen.loss)
+        raise NoLossError(
+            f"{run.id}: found parts of a loss on different steps ({tags}) and no total; "
+            "log their sum as train/loss"
+        )
+    loss, *others = [None if curve is None else _in_order(curve) for curve in found]
+    assert loss is not None
+    return Channels(loss, *others)
+
+
+class _Series(NamedTuple):
+    """What is looked at of a curve to decide what it is."""
+
+    place: int  # among the curves of the run
+    tag: str
+    points: int
+
+
+class _Chosen(NamedTuple):
+    """Places of the curves of each channel: of several the sum is meant, of none there is none."""
+
+    loss: tuple[int, ...]
+    val: tuple[int, ...]
+    grad_norm: tuple[int, ...]
+    lr: tuple[int, ...]
+
+
+@lru_cache(maxsize=4096)  # the runs of one archive have the same tags
+def _choose(curves: tuple[tuple[str, int], ...]) -> _Chosen | str:
+    """Decide by tags and numbers of points, or say why there is no training loss."""
+    series = [_Series(place, tag, points) for place, (tag, points) in enumerate(curves)]
+    losses = [(one, loss) for one in series if (loss := _loss(one.tag)) is not None]
+    train = [(one, loss) for one, loss in losses if loss.split != "val"]
+    val = [(one, loss) for one, loss in losses if loss.split == "val"]
     if not losses:
-        train, val = _formulas(curves)
-    totals = [(curve, loss) for curve, loss in train if not loss.part]
-    parts: tuple[str, ...] = ()
+        train, val = _formulas(series)
+    totals = [(one, loss) for one, loss in train if not loss.part]
+    parts: dict[str, _Series] = {}
     if totals:
-        best = _best_total(totals)
+        best = [_best_total(totals)]
     elif train:
-        best, parts = _added(run, train)
+        parts = _parts(train)
+        best = sorted(parts.values())  # in the order of the log
     else:
-        best = _only_series(run, curves, val)
-    validation = _validation([(curve, loss) for curve, loss in val if curve is not best], parts)
-    others = (validation, _least(curves, _grad_norm_rank), _least(curves, _lr_rank))
-    ordered = (None if curve is None else _in_order(curve) for curve in others)
-    return Channels(_in_order(best), *ordered)
+        only = _only_series(series, val)
+        if isinstance(only, str):
+            return only
+        best = [only]
+    validation = _validation([(one, loss) for one, loss in val if one not in best], list(parts))
+    norm, lr = _least(series, _grad_norm_rank), _least(series, _lr_rank)
+    return _Chosen(*(tuple(one.place for one in each) for each in (best, validation, norm, lr)))
 
 
 def accuracy_in(curve: Curve) -> dict[str, float] | None:
@@ -234,24 +274,27 @@ def _loss(tag: str) -> _Loss | None:
     )
 
 
+_Candidate = tuple[_Series, _Loss]
+
+
 def _formulas(
-    curves: list[Curve],
-) -> tuple[list[tuple[Curve, _Loss]], list[tuple[Curve, _Loss]]]:
+    series: list[_Series],
+) -> tuple[list[_Candidate], list[_Candidate]]:
     """Find losses that are named by their formula; of several metrics the first one is trained."""
     found = [
-        (formula, curve, loss)
-        for curve in curves
-        if (formula := _formula(curve.tag)) and (loss := _loss(f"{curve.tag} loss")) is not None
+        (formula, one, loss)
+        for one in series
+        if (formula := _formula(one.tag)) and (loss := _loss(f"{one.tag} loss")) is not None
     ]
-    numbered = {match[1] for _, curve, _ in found if (match := _NUMBERED.match(curve.tag))}
+    numbered = {match[1] for _, one, _ in found if (match := _NUMBERED.match(one.tag))}
     if {"0", "1"} <= numbered and all(loss.split == "val" for _, _, loss in found):
         found = [
-            (formula, curve, replace(loss, split="train" if match[1] == "0" else "val"))
-            for formula, curve, loss in found
-            if (match := _NUMBERED.match(curve.tag))
+            (formula, one, replace(loss, split="train" if match[1] == "0" else "val"))
+            for formula, one, loss in found
+            if (match := _NUMBERED.match(one.tag))
         ]
     trained = [formula for formula, _, loss in found if loss.split != "val"]
-    same = [(curve, replace(loss, part="")) for f, curve, loss in found if f in trained[:1]]
+    same = [(one, replace(loss, part="")) for f, one, loss in found if f in trained[:1]]
     return [c for c in same if c[1].split != "val"], [c for c in same if c[1].split == "val"]
 
 
@@ -260,59 +303,51 @@ def _formula(tag: str) -> str:
     return next((word for word in words(joined) if word in _FORMULAS), "")
 
 
-def _best_total(totals: list[tuple[Curve, _Loss]]) -> Curve:
+def _best_total(totals: list[_Candidate]) -> _Series:
     # One point beside whole curves is a summary ("train_loss" at the end of a run).
-    lasting = [candidate for candidate in totals if len(candidate[0]) > 1] or totals
+    lasting = [candidate for candidate in totals if candidate[0].points > 1] or totals
     return min(lasting, key=_train_order)[0]
 
 
-def _train_order(candidate: tuple[Curve, _Loss]) -> tuple[bool, bool, bool, bool, bool, int]:
-    curve, loss = candidate
-    nll = "nll" in words(curve.tag)  # fairseq logs it beside the loss that is trained
-    return loss.batch, loss.repeats, loss.split != "train", nll, not loss.total, -len(curve)
+def _train_order(candidate: _Candidate) -> tuple[bool, bool, bool, bool, bool, int]:
+    one, loss = candidate
+    nll = "nll" in words(one.tag)  # fairseq logs it beside the loss that is trained
+    return loss.batch, loss.repeats, loss.split != "train", nll, not loss.total, -one.points
 
 
-def _val_order(candidate: tuple[Curve, _Loss]) -> tuple[int, bool, bool, int]:
-    curve, loss = candidate
-    fine = loss.batch or bool(_FINE & set(words(curve.tag)))
-    return loss.val_rank, fine, not loss.total, -len(curve)
+def _val_order(candidate: _Candidate) -> tuple[int, bool, bool, int]:
+    one, loss = candidate
+    fine = loss.batch or bool(_FINE & set(words(one.tag)))
+    return loss.val_rank, fine, not loss.total, -one.points
 
 
-def _added(run: Run, train: list[tuple[Curve, _Loss]]) -> tuple[Curve, tuple[str, ...]]:
-    """Add up the parts of a loss."""
+def _parts(train: list[_Candidate]) -> dict[str, _Series]:
+    """Choose the parts of a loss that are added up."""
     if any(loss.split == "train" for _, loss in train):
-        train = [(curve, loss) for curve, loss in train if loss.split == "train"]
-    parts = _by_part(sorted(train, key=_train_order))
-    chosen = list(parts.values())
-    curves = [curve for curve, _ in train if curve in chosen]  # in the order of the log
-    if (total := _sum(curves)) is None:
-        raise NoLossError(
-            f"{run.id}: found parts of a loss on different steps ({_some(c.tag for c in curves)}) "
-            "and no total; log their sum as train/loss"
-        )
-    return total, tuple(parts)
+        train = [(one, loss) for one, loss in train if loss.split == "train"]
+    return _by_part(sorted(train, key=_train_order))
 
 
-def _validation(val: list[tuple[Curve, _Loss]], parts: tuple[str, ...]) -> Curve | None:
-    """Choose the total, or the sum of the parts that the training loss was made of."""
+def _validation(val: list[_Candidate], parts: list[str]) -> list[_Series]:
+    """Choose the total, or the parts that the training loss was made of."""
     totals = [candidate for candidate in val if not candidate[1].part]
     if totals and not parts:
-        return min(totals, key=_val_order)[0]
+        return [min(totals, key=_val_order)[0]]
     for rank in sorted({loss.val_rank for _, loss in val}):
-        same = [(curve, loss) for curve, loss in val if loss.val_rank == rank]
+        same = [(one, loss) for one, loss in val if loss.val_rank == rank]
         by_part = _by_part(sorted(same, key=_val_order))
         if parts and set(parts) <= set(by_part):
-            return _sum([by_part[part] for part in parts])
+            return [by_part[part] for part in parts]
     if totals:
-        return min(totals, key=_val_order)[0]
-    return val[0][0] if len(val) == 1 and not parts else None
+        return [min(totals, key=_val_order)[0]]
+    return [val[0][0]] if len(val) == 1 and not parts else []
 
 
-def _by_part(candidates: list[tuple[Curve, _Loss]]) -> dict[str, Curve]:
-    """Keep the first curve of each part."""
-    parts: dict[str, Curve] = {}
-    for curve, loss in candidates:
-        parts.setdefault(loss.part, curve)
+def _by_part(candidates: list[_Candidate]) -> dict[str, _Series]:
+    """Keep the first series of each part."""
+    parts: dict[str, _Series] = {}
+    for one, loss in candidates:
+        parts.setdefault(loss.part, one)
     return parts
 
 
@@ -321,9 +356,9 @@ def _sum(curves: list[Curve]) -> Curve | None:
 
     Of a last row that was cut off while it was written the first parts alone are there.
     """
-    first = min(curves, key=len)
     if len(curves) == 1:
-        return first
+        return curves[0]
+    first = min(curves, key=len)
     n = len(first)
     if not all(
         len(curve) <= n + 1 and np.array_equal(curve.step[:n], first.step) for curve in curves
@@ -333,16 +368,15 @@ def _sum(curves: list[Curve]) -> Curve | None:
     return Curve(" + ".join(curve.tag for curve in curves), first.step, value)
 
 
-def _only_series(run: Run, curves: list[Curve], val: list[tuple[Curve, _Loss]]) -> Curve:
+def _only_series(series: list[_Series], val: list[_Candidate]) -> _Series | str:
     """Take the one series of a log that names no loss, unless it is known to be another thing."""
-    others = [curve for curve in curves if not _OTHER & set(words(curve.tag))]
+    others = [one for one in series if not _OTHER & set(words(one.tag))]
     if len(others) == 1 and not val:
         return others[0]
-    found = _some(curve.tag for curve in curves) or "no series with a point"
+    found = _some(one.tag for one in series) or "no series with a point"
     only = "only a validation loss" if val else "no training loss"
-    raise NoLossError(
-        f"{run.id}: {only} among {found}; accepted names: {ACCEPTED}; "
-        "pass or log the loss that is trained"
+    return (
+        f"{only} among {found}; accepted names: {ACCEPTED}; pass or log the loss that is trained"
     )
 
 
@@ -381,12 +415,12 @@ def _grad_norm_rank(tag: str) -> int | None:
     return len(extra)
 
 
-def _least(curves: Iterable[Curve], rank_of: Callable[[str], int | None]) -> Curve | None:
-    """Choose the curve of least rank, and of those the one with the most points."""
+def _least(series: Iterable[_Series], rank_of: Callable[[str], int | None]) -> list[_Series]:
+    """Choose the series of least rank, and of those the one with the most points, if any."""
     ranked = [
-        (rank, -len(curve), curve) for curve in curves if (rank := rank_of(curve.tag)) is not None
+        (rank, -one.points, one) for one in series if (rank := rank_of(one.tag)) is not None
     ]
-    return min(ranked, key=lambda candidate: candidate[:2])[2] if ranked else None
+    return [min(ranked)[2]] if ranked else []
 
 
 def _some(tags: Iterable[str]) -> str:

@@ -257,12 +257,12 @@ def _standardise(runs: Sequence[Channels], points: Count, to: Count, batch: Batc
         (at, size), n = _room(norm, 2)
         channels.norms(norm.value, norm.begin, to, _MARKS, at, size, n, batch.numbers, batch.image)
         size = _logarithm(size, -10, 10)
-        channels.draw_others(to, _ROWS, channels.NORM, 4.0, at, size, n, *filled)
+        channels.draw_others(to, _ROWS, channels.NORM, 0.25, at, size, n, *filled)
     lr = _flat([run.lr for run in runs], points[:, 3])
     if lr.most:
         (at, share), n = _room(lr, 2)
         channels.rates(lr.value, lr.begin, at, share, n)
-        channels.draw_others(to, _ROWS, channels.RATE, 4.0, at, np.log10(share), n, *filled)
+        channels.draw_others(to, _ROWS, channels.RATE, 0.25, at, np.log10(share), n, *filled)
     traits = measure_traits(loss, start, smooth, val, (logged, norm, lr))
     batch.numbers[to, len(SCALARS) - len(TRAITS) :] = traits
 

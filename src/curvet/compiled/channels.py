@@ -69,15 +69,11 @@ def _count_epochs(step: Array) -> bool:
     n = len(step)
     if n < 2 or n > _FEW:
         return False
-    between = np.empty(n - 1)
-    same = True
-    for i in range(n):
-        if not np.isfinite(step[i]):
-            return False
-        if i > 0:
-            between[i - 1] = step[i] - step[i - 1]
-            same &= between[i - 1] == 1.0
-    return same or median(between) == 1.0
+    same, finite = True, np.isfinite(step[0])
+    for i in range(1, n):
+        same &= step[i] - step[i - 1] == 1.0
+        finite &= np.isfinite(step[i])
+    return finite and (same or median(step[1:] - step[: n - 1]) == 1.0)
 
 
 @part
@@ -148,7 +144,8 @@ def losses(
                 where[run, k] = i / max(1, n - 1)
                 k += 1
         count[run] = k
-        _mark(hit, image[to[run], rows[0]])
+        if k < n:
+            _mark(hit, image[to[run], rows[0]])
         out[FIRST_BAD], out[ENDS_BAD] = 1.0, n > 0 and hit[n - 1]
         for i in range(n - 1, -1, -1):
             if hit[i]:
@@ -248,7 +245,7 @@ def validations(
                 if alike:
                     at = below(val[i], steps, n, at)
                     here = max(at, 0) / max(1, n - 1)
-                    if 0 <= at < n - 1:
+                    if 0 <= at < n - 1 and steps[at] < val[i]:  # not logged with a loss
                         first, last = at / max(1, n - 1), (at + 1) / max(1, n - 1)
                         rise = (last - first) / (steps[at + 1] - steps[at])
                         here = rise * (val[i] - steps[at]) + first
@@ -289,7 +286,7 @@ def norms(
                 k += 1
         if n > 0:
             numbers[to[run], NORM_BAD] = (n - k) / n
-        if k > 0:
+        if 0 < k < n:
             _mark(hit, image[to[run], rows[2]])
         count[run] = k
         for i in range(k, known.shape[1]):
@@ -344,13 +341,29 @@ def _shape(y: Array, n: int, out: Array) -> None:
 
 
 @part
-def _draw(x: Array, y: Array, n: int, unit: float, row: Image) -> None:
-    """Interpolate on the grid of the image."""
-    place, last = -1, len(row) - 1
-    for j in range(len(row)):
-        at = j / last
-        place = below(at, x, n, place)
-        row[j] = between(at, x, y, n, place) / unit
+def _grid(image: Image) -> Array:
+    """Return the shares of a run at which an image has its places."""
+    last = image.shape[2] - 1
+    grid = np.empty(last + 1)
+    for j in range(last + 1):
+        grid[j] = j / last
+    return grid
+
+
+@part
+def _find(grid: Array, x: Array, n: int, found: Count) -> None:
+    """Find after which of n points each place of a grid comes, as `between` has it."""
+    place = -1
+    for j in range(len(grid)):
+        place = below(grid[j], x, n, place)
+        found[j] = place
+
+
+@part
+def _draw(grid: Array, found: Count, x: Array, y: Array, n: int, scale: float, row: Image) -> None:
+    """Interpolate on the grid of the image; see `_find`."""
+    for j in range(len(grid)):
+        row[j] = between(grid[j], x, y, n, found[j]) * scale
 
 
 @part
@@ -419,6 +432,7 @@ def draw_losses(
     """
     places = image.shape[2]
     room, x = np.empty(ratio.shape[1] + running_room(ratio.shape[1])), np.empty(places)
+    grid, at = _grid(image), np.empty(places, np.int64)
     for run in range(len(to)):
         n, mine, drawn = count[run], series[to[run]], image[to[run]]
         if n == 0:
@@ -427,12 +441,14 @@ def draw_losses(
         _bins(where[run], n, x)
         _bins(ratio[run], n, mine[LOSS])
         _shape(mine[LOSS], k, mine[SHAPE])
-        _draw(x, mine[LOSS], k, 2.0, drawn[rows[LOSS]])
-        _draw(x, mine[SHAPE], k, 1.0, drawn[rows[SHAPE]])
+        _find(grid, x, k, at)
+        _draw(grid, at, x, mine[LOSS], k, 0.5, drawn[rows[LOSS]])
+        _draw(grid, at, x, mine[SHAPE], k, 1.0, drawn[rows[SHAPE]])
         found = _noise(ratio[run, :n], smooth[run, :n], room, mine[NOISE])
         for i in range(found):
             x[i] = i / max(1, found - 1)
-        _draw(x, mine[NOISE], found, 0.5, drawn[rows[NOISE]])
+        _find(grid, x, found, at)
+        _draw(grid, at, x, mine[NOISE], found, 2.0, drawn[rows[NOISE]])
         counts[to[run], LOSS], counts[to[run], SHAPE], counts[to[run], NOISE] = k, k, found
 
 
@@ -458,6 +474,7 @@ def draw_validations(
     places = image.shape[2]
     x, before = np.empty(places), np.empty(places, np.int64)
     low, high = np.empty(places), np.empty(places)  # levels of the loss on either side
+    grid, found = _grid(image), np.empty(places, np.int64)
     for run in range(len(to)):
         n, mine, drawn = count[run], series[to[run]], image[to[run]]
         n_loss, passed = loss_count[run], loss_where[run]
@@ -479,8 +496,9 @@ def draw_validations(
             if at < n_loss - 1 and passed[at] < x[i]:
                 level += (high[i] - low[i]) / (passed[at + 1] - passed[at]) * (x[i] - passed[at])
             mine[GAP, i] = mine[VAL, i] - level
-        _draw(x, mine[VAL], k, 2.0, drawn[rows[VAL]])
-        _draw(x, mine[GAP], k, 1.0, drawn[rows[GAP]])
+        _find(grid, x, k, found)
+        _draw(grid, found, x, mine[VAL], k, 0.5, drawn[rows[VAL]])
+        _draw(grid, found, x, mine[GAP], k, 1.0, drawn[rows[GAP]])
         counts[to[run], VAL], counts[to[run], GAP], counts[to[run], VAL_SHAPE] = k, k, k
 
 
@@ -492,7 +510,7 @@ def draw_others(
     to: Count,
     rows: Count,
     which: int,
-    unit: float,
+    scale: float,
     where: Array,
     value: Array,
     count: Count,
@@ -502,7 +520,7 @@ def draw_others(
 ) -> None:
     """Make the series of another channel, and of the norm its shape; see `draw_losses`."""
     places = image.shape[2]
-    x = np.empty(places)
+    x, grid, found = np.empty(places), _grid(image), np.empty(places, np.int64)
     for run in range(len(to)):
         n, mine, drawn = count[run], series[to[run]], image[to[run]]
         if n == 0:
@@ -510,11 +528,12 @@ def draw_others(
         k = min(n, places)
         _bins(where[run], n, x)
         _bins(value[run], n, mine[which])
-        _draw(x, mine[which], k, unit, drawn[rows[which]])
+        _find(grid, x, k, found)
+        _draw(grid, found, x, mine[which], k, scale, drawn[rows[which]])
         counts[to[run], which] = k
         if which == NORM:
             middle = median(mine[NORM, :k])
             for i in range(k):
                 mine[NORM_SHAPE, i] = mine[NORM, i] - middle
-            _draw(x, mine[NORM_SHAPE], k, 2.0, drawn[rows[NORM_SHAPE]])
+            _draw(grid, found, x, mine[NORM_SHAPE], k, 0.5, drawn[rows[NORM_SHAPE]])
             counts[to[run], NORM_SHAPE] = k
