@@ -132,8 +132,12 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
     out[:, at:] = np.clip(batch.numbers, -_LARGEST, _LARGEST)
     counts = batch.counts[:, _PLACES]
     counts[:, _CHANGE] -= 1
-    for length in np.unique(counts[counts >= 2]).tolist():
-        rows, places = np.nonzero(counts == length)
+    order = np.argsort(counts.astype(np.int16), axis=None, kind="stable")
+    lengths, starts = np.unique(counts.reshape(-1)[order], return_index=True)
+    for length, alike in zip(lengths.tolist(), np.split(order, starts[1:]), strict=True):
+        if length < 2:
+            continue
+        rows, places = np.divmod(alike, len(SERIES))
         size = max(1, _BLOCK // length)
         for begin in range(0, len(rows), size):
             row, place = rows[begin : begin + size], places[begin : begin + size]

@@ -124,15 +124,18 @@ def _insert(window: Array, n: int, value: float) -> None:
 
 
 @part
-def _exchange(window: Array, old: float, new: float, out: Array) -> None:
-    """Put a value in the place of another and all in order, between the same -inf and inf.
+def _exchange(window: Array, old: float, new: float) -> None:
+    """Put a value in the place of another and all in order, between -inf and inf.
 
     No branch depends on a value: that is quicker than to look for the place of either.
     """
+    left, here = window[0], window[1]
     for k in range(1, len(window) - 1):
-        left = window[k - 1] if window[k - 1] < old else window[k]  # without the old value
-        right = window[k] if window[k] < old else window[k + 1]
-        out[k] = min(max(left, new), right)
+        following = window[k + 1]
+        right = here if here < old else following  # without the old value
+        higher = left if left > new else new
+        window[k] = higher if higher < right else right
+        left, here = right, following
 
 
 @part
@@ -170,9 +173,8 @@ def running(x: Array, width: int, room: Array, out: Array) -> None:
         padded[half + i] = x[i]
     first = half % stride
     size = (2 * half - first) // stride + 1  # odd
-    windows = room[n + 2 * half : n + 2 * half + 2 * (size + 2)].reshape((2, size + 2))
-    windows[:, 0], windows[:, size + 1] = -np.inf, np.inf
-    window, other = windows[0], windows[1]
+    window = room[n + 2 * half : n + 2 * half + size + 2]
+    window[0], window[size + 1] = -np.inf, np.inf
     # Windows of every `stride`-th value differ by one value, and stay in order.
     for begin in range(min(stride, n)):
         at = begin + first
@@ -181,8 +183,7 @@ def running(x: Array, width: int, room: Array, out: Array) -> None:
         out[begin] = window[size // 2 + 1]
         for i in range(begin + stride, n, stride):
             at = i + first - stride
-            _exchange(window, padded[at], padded[at + size * stride], other)
-            window, other = other, window
+            _exchange(window, padded[at], padded[at + size * stride])
             out[i] = window[size // 2 + 1]
 
 

@@ -208,7 +208,7 @@ def _moments(x: Array, mean: float, constant: bool, centred: Array, out: Array) 
 
 
 @sums
-def _changes(x: Array, sigma: float, peak: NDArray[np.bool_], out: Array) -> None:
+def _changes(x: Array, sigma: float, room: Array, out: Array) -> None:
     n = len(x)
     total, squares, crossings = 0.0, 0.0, 0
     for i in range(n - 1):
@@ -227,7 +227,7 @@ def _changes(x: Array, sigma: float, peak: NDArray[np.bool_], out: Array) -> Non
     out[5] = crossings
     out[6] = _permutation_entropy(x)
     for k in range(len(_SUPPORTS)):
-        out[7 + k] = _peaks(x, _SUPPORTS[k], peak)
+        out[7 + k] = _peaks(x, _SUPPORTS[k], room)
 
 
 @part
@@ -254,20 +254,21 @@ def _permutation_entropy(x: Array) -> float:
 
 
 @part
-def _peaks(x: Array, support: int, peak: NDArray[np.bool_]) -> int:
+def _peaks(x: Array, support: int, highest: Array) -> int:
     """Count the values that are higher than so many neighbours on either side."""
     n = len(x) - 2 * support
     if n <= 0:
         return 0
-    middle = x[support : support + n]
-    peak[:n] = True
-    for k in range(1, support + 1):
-        before, after = x[support - k : support - k + n], x[support + k : support + k + n]
+    middle, before, after = x[support:], x, x[2 * support :]
+    for i in range(n):
+        highest[i] = max(before[i], after[i])
+    for k in range(1, support):
+        before, after = x[k:], x[2 * support - k :]
         for i in range(n):
-            peak[i] &= (middle[i] > before[i]) & (middle[i] > after[i])
+            highest[i] = max(highest[i], max(before[i], after[i]))
     found = 0
     for i in range(n):
-        found += peak[i]
+        found += middle[i] > highest[i]
     return found
 
 
@@ -339,12 +340,12 @@ def measure(x: Array, ordered: Array, spectrum: Array, mean: Array, out: Array) 
         Is filled.
     """
     n = x.shape[1]
-    centred, peak = np.empty(n), np.empty(n, np.bool_)
+    room = np.empty(n)
     for s in range(len(x)):
         _order(x[s], ordered[s], out[s, :_MOMENTS])
         constant = ordered[s, 0] == ordered[s, n - 1]
-        _moments(x[s], mean[s], constant, centred, out[s, _MOMENTS:_CHANGES])
-        _changes(x[s], out[s, _MOMENTS + 1], peak, out[s, _CHANGES:_PRODUCTS])
+        _moments(x[s], mean[s], constant, room, out[s, _MOMENTS:_CHANGES])
+        _changes(x[s], out[s, _MOMENTS + 1], room, out[s, _CHANGES:_PRODUCTS])
         _products(x[s], out[s, _PRODUCTS:_FREQUENCIES])
         _frequencies(spectrum[s], out[s, _FREQUENCIES:])
 
