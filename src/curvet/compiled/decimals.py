@@ -91,6 +91,15 @@ def word(body: NDArray[np.uint8], begin: int, end: int) -> np.uint64:
     return _INF if first == 105 and second == 110 and third == 102 else _ALL
 
 
+@kernel("uint8[::1]", "int64[::1]")
+def lines(body: NDArray[np.uint8], count: NDArray[np.int64]) -> None:
+    """Count the ends of lines; fills an array of shape (1,)."""
+    found = 0
+    for at in range(len(body)):
+        found += body[at] == 10
+    count[0] = found
+
+
 @kernel(
     "uint8[::1], uint8, uint64[:, ::1], float64[::1]", "float64[:, ::1], int64[:, ::1], int64[::1]"
 )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from . import kernel, part
 from .ranks import reached
 
-_BLOCK = 128  # runs that go through the trees side by side
+_BLOCK = 256  # runs that go through the trees side by side
 _MISSING = 2**15 - 1
 
 Short = NDArray[np.int16]

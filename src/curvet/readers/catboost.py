@@ -29,11 +29,12 @@ _DOCUMENT = "catboost_training.json"
 
 
 def _matches(path: Path, head: bytes) -> bool:
-    if path.name == _DOCUMENT:
+    name = path.name
+    if name == _DOCUMENT:
         return True
-    if _TABLE.fullmatch(path.name) or path.name == _CLOCK:
+    if name == _CLOCK or _TABLE.fullmatch(name):
         return first_line(head).startswith("iter\t")
-    return path.name == "events.out.tfevents" and bool(_FOLDER.fullmatch(path.parent.name))
+    return name == "events.out.tfevents" and bool(_FOLDER.fullmatch(path.parent.name))
 
 
 def _unit(path: Path) -> Path:

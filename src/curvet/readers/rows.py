@@ -79,6 +79,13 @@ def step_rank(name: str) -> int | None:
     return STEP_NAMES.index(form) if form in STEP_NAMES else None
 
 
+@lru_cache(maxsize=256)
+def _counters(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Choose the columns that count steps, best first, and those that count epochs."""
+    ranked = sorted((rank, name) for name in names if (rank := step_rank(name)) is not None)
+    return tuple(name for _, name in ranked), tuple(n for n in names if plain(n) in _EPOCHS)
+
+
 class Rows:
     """Columns of numbers with gaps, filled row by row.
 
@@ -190,13 +197,13 @@ class Rows:
         >>> [run.curves()["loss"].step.tolist() for run in rows.runs()]
         [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0, 1.0, 2.0]]
         """
-        epochs = next((name for name in self._names() if plain(name) in _EPOCHS), None)
-        if epochs is None:
+        _, epochs = _counters(self._names())
+        if not epochs:
             return [self]
-        epoch = self._carried(epochs)
+        epoch = self._carried(epochs[0])
         chosen = self._step_column(None)
         back = np.ones(self.length, dtype=bool)
-        if chosen not in (None, epochs):
+        if chosen not in (None, epochs[0]):
             back[1:] = np.diff(self._carried(chosen)) < 0
         starts = [0]
         for row in np.flatnonzero(np.diff(epoch) <= -_AGAIN) + 1:
@@ -205,8 +212,8 @@ class Rows:
         ends = [*starts[1:], self.length]
         return [self._between(a, b) for a, b in zip(starts, ends, strict=True)]
 
-    def _names(self) -> Iterable[str]:
-        return self._full or self._columns
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._full or self._columns)
 
     def _between(self, start: int, end: int) -> Rows:
         part = Rows()
@@ -247,16 +254,14 @@ class Rows:
         return column[known[np.maximum(place, 0)]]  # (rows,)
 
     def _step_column(self, unnamed: str | None) -> str | None:
-        ranked = sorted(
-            (rank, name) for name in self._names() if (rank := step_rank(name)) is not None
-        )
-        names = [name for _, name in ranked]
+        counters, counting_epochs = _counters(self._names())
+        names = list(counters)
         if unnamed is not None and unnamed in self._names():
             names.append(unnamed)
         # Two counters in one log: the one with fewer gaps, then the finer one.
         if len(names) > 1:
             names.sort(key=lambda name: int(np.isnan(self._dense(name)).sum()))
-        epochs = [name for name in names if plain(name) in _EPOCHS]
+        epochs = [name for name in names if name in counting_epochs]
         for name in names:
             if name in epochs or not epochs:
                 return name

@@ -343,8 +343,8 @@ def _export_tag(path: Path, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
     """Name a series by its file where it is called "value": so does TensorBoard export one."""
     if curves.keys() == {"value"} and "loss" in path.stem.casefold():
         return {path.stem: Curve(path.stem, curves["value"].step, curves["value"].value)}
-    _, mark, tag = path.stem.partition("-tag-")
-    if mark and {plain(name) for name in curves} == {"walltime", "value"}:
+    if {plain(name) for name in curves} == {"walltime", "value"} and "-tag-" in path.stem:
+        tag = path.stem.partition("-tag-")[2]
         (curve,) = (curve for name, curve in curves.items() if plain(name) == "value")
         return {tag: Curve(tag, curve.step, curve.value)}
     return curves
