@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import NoLossError
 from .run import Curve, Run
@@ -141,7 +142,12 @@ def assign(run: Run) -> Channels:
             f"{run.id}: found parts of a loss on different steps ({tags}) and no total; "
             "log their sum as train/loss"
         )
-    loss, *others = [None if curve is None else _in_order(curve) for curve in found]
+    # The curves of a table share their steps, which are looked at once.
+    steps = {id(curve.step): curve.step for curve in found if curve is not None}
+    orders = {key: _order(step) for key, step in steps.items()}
+    loss, *others = [
+        None if curve is None else _sorted(curve, orders[id(curve.step)]) for curve in found
+    ]
     assert loss is not None
     return Channels(loss, *others)
 
@@ -226,14 +232,16 @@ def accuracy_in(curve: Curve) -> dict[str, float] | None:
     return {"start": start, "end": end, "most": most} if far and ends and bends else None
 
 
-def _in_order(curve: Curve) -> Curve:
+def _order(step: NDArray[np.float64]) -> NDArray[np.intp] | None:
     """Sort rows that stand in any order: no step twice, and too often back for a resumed run."""
-    step = curve.step
     back = np.count_nonzero(step[1:] < step[:-1])
     if back < 3 or back <= 0.1 * len(step) or len(np.unique(step)) < len(step):
-        return curve
-    order = np.argsort(step)
-    return Curve(curve.tag, step[order], curve.value[order])
+        return None
+    return np.argsort(step)
+
+
+def _sorted(curve: Curve, order: NDArray[np.intp] | None) -> Curve:
+    return curve if order is None else Curve(curve.tag, curve.step[order], curve.value[order])
 
 
 @lru_cache(maxsize=4096)  # the runs of one archive have the same tags
@@ -375,9 +383,7 @@ def _only_series(series: list[_Series], val: list[_Candidate]) -> _Series | str:
         return others[0]
     found = _some(one.tag for one in series) or "no series with a point"
     only = "only a validation loss" if val else "no training loss"
-    return (
-        f"{only} among {found}; accepted names: {ACCEPTED}; pass or log the loss that is trained"
-    )
+    return f"{only} among {found}; accepted names: {ACCEPTED}; pass or log the loss that is trained"
 
 
 @lru_cache(maxsize=4096)
@@ -417,9 +423,7 @@ def _grad_norm_rank(tag: str) -> int | None:
 
 def _least(series: Iterable[_Series], rank_of: Callable[[str], int | None]) -> list[_Series]:
     """Choose the series of least rank, and of those the one with the most points, if any."""
-    ranked = [
-        (rank, -one.points, one) for one in series if (rank := rank_of(one.tag)) is not None
-    ]
+    ranked = [(rank, -one.points, one) for one in series if (rank := rank_of(one.tag)) is not None]
     return [min(ranked)[2]] if ranked else []
 
 

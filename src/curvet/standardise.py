@@ -243,7 +243,9 @@ def _standardise(runs: Sequence[Channels], points: Count, to: Count, batch: Batc
     loss = Losses(where, value, _logarithm(ratio, -4, 4), count)
     smooth = smoothed(loss.ratio, count)
     channels.draw_losses(to, _ROWS, where, loss.ratio, smooth, count, *filled)
-    val, logged_val = None, _flat([run.val for run in runs], points[:, 1])
+    beside = all(run.val is not None and run.val.step is run.loss.step for run in runs)
+    steps = logged.step if beside else None  # as in most tables
+    val, logged_val = None, _flat([run.val for run in runs], points[:, 1], steps)
     if logged_val.most:
         (at, values, ratios), n = _room(logged_val, 3)
         channels.validations(
@@ -267,14 +269,18 @@ def _standardise(runs: Sequence[Channels], points: Count, to: Count, batch: Batc
     batch.numbers[to, len(SCALARS) - len(TRAITS) :] = traits
 
 
-def _flat(curves: Sequence[Curve | None], points: Count) -> Flat:
-    """Put the curves of a channel one behind the other, of so many points each."""
+def _flat(curves: Sequence[Curve | None], points: Count, step: Array | None = None) -> Flat:
+    """Put the curves of a channel one behind the other, of so many points each.
+
+    `step` holds their steps where another channel has had the same.
+    """
     begin = np.zeros(len(curves) + 1, np.int64)
     np.cumsum(points, out=begin[1:])
     if not begin[-1]:
         return Flat(np.empty(0), np.empty(0), begin)
     there = [curve for curve in curves if curve is not None]
-    step = np.concatenate([curve.step for curve in there], dtype=np.float64)
+    if step is None:
+        step = np.concatenate([curve.step for curve in there], dtype=np.float64)
     return Flat(step, np.concatenate([curve.value for curve in there], dtype=np.float64), begin)
 
 

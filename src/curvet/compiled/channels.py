@@ -369,11 +369,25 @@ def _draw(grid: Array, found: Count, x: Array, y: Array, n: int, scale: float, r
 @part
 def _averages(y: Array, n: int, width: int, at: Count, out: Array) -> None:
     """Average so many neighbours of each place; beyond either end the last value repeats."""
-    begin, weight = width // 2, 1 / width
+    begin, weight, m, beside = width // 2, 1 / width, len(at), True
+    for i in range(m):
+        beside &= at[i] == at[0] + i
     out[:] = 0.0
-    for k in range(width):
-        for i in range(len(at)):  # several places at once, which is quicker than one by one
-            out[i] += y[min(max(at[i] + k - begin, 0), n - 1)] * weight
+    for k in range(width):  # several places at once, which is quicker than one by one
+        if beside:  # the more so where they stand beside each other
+            first = at[0] + k - begin
+            low, high = min(max(-first, 0), m), max(min(n - first, m), 0)
+            before, within, after = out[:low], out[low:high], out[max(low, high) :]
+            values = y[first + low : first + high]
+            for i in range(len(before)):
+                before[i] += y[0] * weight
+            for i in range(len(within)):
+                within[i] += values[i] * weight
+            for i in range(len(after)):
+                after[i] += y[n - 1] * weight
+        else:
+            for i in range(m):
+                out[i] += y[min(max(at[i] + k - begin, 0), n - 1)] * weight
 
 
 @part

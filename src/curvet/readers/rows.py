@@ -110,7 +110,7 @@ class Rows:
         """Make rows without gaps of an array (column, row); no more can be added."""
         rows = cls()
         rows.length = cells.shape[1]
-        rows._full = dict(zip(names, cells, strict=True))
+        rows._full = {name: cells[place] for place, name in enumerate(names)}
         return rows
 
     def add(self, cells: Iterable[tuple[str, float]]) -> None:
@@ -167,9 +167,7 @@ class Rows:
         """
         chosen = self._step_column(unnamed)
         steps = (
-            np.arange(self.length, dtype=np.float64)
-            if chosen is None
-            else self._carried(chosen)
+            np.arange(self.length, dtype=np.float64) if chosen is None else self._carried(chosen)
         )  # (rows,)
         curves = {}
         for name in self._names():
