@@ -20,8 +20,8 @@ TEXTS = st.one_of(
     st.from_regex(r"[+-]?\d{0,25}\.?\d{0,25}(e[+-]?\d{1,3})?", fullmatch=True, alphabet="0159.e+-"),
     st.sampled_from(
         ["nan", "-inf", "Infinity", "1_0", "1e400", "-5e-324", " 2.5 ", "", "0x1p3", "\u0663"]
-        + ["-NaN", "+nan", "Inf", "nin", "1enan", "2inf"]
     ),
+    st.sampled_from(["-NaN", "+nan", "Inf", "nin", "1enan", "2inf"]),
 )
 
 

@@ -221,7 +221,7 @@ def _points(channels: Channels) -> tuple[int, int, int, int, int]:
         0 if val is None else len(val.value),
         0 if norm is None else len(norm.value),
         0 if lr is None else len(lr.value),
-        np.count_nonzero(np.isfinite(loss.value)),
+        int(np.count_nonzero(np.isfinite(loss.value))),
     )
 
 

@@ -68,7 +68,7 @@ class Mlp:
         import torch
 
         self.knots_, self.scores_ = fit_scores(inputs.table)
-        x = self._prepare(inputs.table, np.arange(inputs.table.shape[1]))
+        x = self._prepare(inputs.table, np.arange(inputs.table.shape[1]), _has(inputs.table))
         keep = torch.ones(len(OPTIONAL), x.shape[1])
         for row, channel in enumerate(OPTIONAL):
             keep[row, columns_of(channel)] = 0.0
@@ -99,23 +99,23 @@ class Mlp:
         return nn.Sequential(*layers, nn.Linear(self.hidden, n_causes))
 
     def _prepare(
-        self, table: NDArray[np.float32], columns: NDArray[np.int64]
+        self, table: NDArray[np.float32], columns: NDArray[np.int64], has: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Table -> normal scores of some columns, and which optional channels are there."""
         knots, scores = self.knots_[columns], self.scores_[columns]
         x = to_scores(table, columns, knots, scores, more=len(OPTIONAL))
-        for place, channel in enumerate(OPTIONAL):
-            x[:, len(columns) + place] = _has(table, channel)
+        x[:, len(columns) :] = has
         return x
 
     def _seen(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Layers]]:
         """Prepare a table, and nets for it: what no run has logged is 0, so it is left out."""
         self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
-        there = np.ones(table.shape[1], bool)
-        for channel in OPTIONAL if len(table) >= _MANY else ():
-            there[columns_of(channel)] = _has(table, channel).any()
+        there, has = np.ones(table.shape[1], bool), _has(table)
+        if len(table) >= _MANY:
+            for channel, logged in zip(OPTIONAL, has.any(0), strict=True):
+                there[columns_of(channel)] = logged
         columns = np.flatnonzero(there)
-        x = self._prepare(table, columns)
+        x = self._prepare(table, columns, has)
         if there.all():
             return x, self.layers_
         inputs = np.append(columns, len(there) + np.arange(len(OPTIONAL)))
@@ -149,9 +149,10 @@ class Mlp:
         return self
 
 
-def _has(table: NDArray[np.float32], channel: str) -> NDArray[np.bool_]:
-    """Tell which runs have logged an optional channel."""
-    return np.asarray(np.isfinite(table[:, columns_of(channel)]).any(1))
+def _has(table: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell which runs have logged which optional channels, (run, channel)."""
+    each = [np.isfinite(table[:, columns_of(channel)]).any(1) for channel in OPTIONAL]
+    return np.stack(each, axis=1)
 
 
 def _layers(weights: Weights) -> Layers:

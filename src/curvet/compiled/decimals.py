@@ -36,7 +36,7 @@ def _powers() -> NDArray[np.uint64]:
 
 
 POWERS = _powers()
-EXACT = np.array([float(10**power) for power in range(23)])  # the powers of ten that are doubles
+EXACT = np.array([float(10**power) for power in range(16)])  # doubles, as are all of 15 digits
 
 
 @part
@@ -151,6 +151,15 @@ def rows(
                     at += 1
                 power = point - at
                 length -= power
+            stop = body[_U(at)]
+            if 0 < length <= 15 and (stop == mark or stop == 10):  # most cells
+                if (stop == 10) != (column == width - 1):
+                    count[0] = -1
+                    return
+                value = np.float64(digits) / exact[-power]  # of two exact doubles: rounds once
+                cells[column, row] = -value if negative else value
+                at += 1
+                continue
             if length > 19:
                 for place in range(start, at):  # zeros before the first digit do not count
                     if body[place] > 48:
@@ -175,12 +184,6 @@ def rows(
             if (body[_U(at)] == 10) != (column == width - 1):
                 count[0] = -1
                 return
-            if plain and digits <= _U(1 << 53) and -22 <= power <= 22:
-                value = np.float64(digits)  # one operation on two exact doubles rounds once
-                value = value * exact[power] if power >= 0 else value / exact[-power]
-                cells[column, row] = -value if negative else value
-                at += 1
-                continue
             bits = nearest(digits, power, powers) if plain else word(body, unsigned, at)
             if bits != _ALL:
                 patterns[column, row] = bits | _TOP if negative else bits
