@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ class Reader:
         What the tool does to the values; for runs that do not say more themselves.
     unit : callable (path) -> Path
         Files with the same unit are one run (or one set of runs) and are read together.
+    suffixes : collection of str, optional
+        How the names of its files end, in small letters; what ends otherwise is not shown to
+        `matches`, which saves most of the time that a search takes. Any end if left out.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Reader:
     read: Callable[[Sequence[Path]], Iterator[Run]]
     logging: Logging
     unit: Callable[[Path], Path] = _one_file_one_unit
+    suffixes: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

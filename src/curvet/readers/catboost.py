@@ -126,4 +126,5 @@ READER = Reader(
     read=_read,
     logging=BOOSTING,
     unit=_unit,
+    suffixes=frozenset({".tsv", ".json", ".tfevents"}),
 )

@@ -75,4 +75,5 @@ READER = Reader(
     read=_read,
     logging=stored("https://doc.dvc.org/dvclive/live/log_metric"),
     unit=_unit,
+    suffixes=frozenset({".tsv", ".json"}),
 )

@@ -278,4 +278,5 @@ READER = Reader(
     matches=_matches,
     read=_read,
     logging=unknown("a table does not say which tool wrote it"),
+    suffixes=_SUFFIXES | _MAYBE,
 )

@@ -19,8 +19,7 @@ def _matches(path: Path, head: bytes) -> bool:
     delimiter = max(",;\t", key=header.count)  # CSVLogger(separator=...)
     first, *metrics = header.split(delimiter)
     return (
-        path.suffix.casefold() in {*SUFFIXES, ".log", ".txt"}
-        and first == "epoch"
+        first == "epoch"
         and "loss" in metrics
         and "step" not in metrics
         and sorted(metrics) == metrics
@@ -38,4 +37,5 @@ READER = Reader(
     matches=_matches,
     read=_read,
     logging=KERAS,
+    suffixes=SUFFIXES | {".log", ".txt"},
 )

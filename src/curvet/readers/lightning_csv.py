@@ -35,4 +35,5 @@ READER = Reader(
     read=_read,
     logging=LIGHTNING,
     unit=_unit,
+    suffixes=frozenset({".csv"}),
 )

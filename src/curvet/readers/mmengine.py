@@ -147,4 +147,5 @@ READER = Reader(
     read=_read,
     logging=MMENGINE,
     unit=_unit,
+    suffixes=frozenset({".json", ".log"}),
 )

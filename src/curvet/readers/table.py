@@ -398,4 +398,5 @@ READER = Reader(
     read=_read,
     logging=unknown("a table does not say which tool wrote it"),
     unit=_unit,
+    suffixes=SUFFIXES | _MAYBE,
 )

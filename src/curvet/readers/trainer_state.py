@@ -56,4 +56,5 @@ READER = Reader(
     read=_read,
     logging=HUGGING_FACE,
     unit=_unit,
+    suffixes=frozenset({".json"}),
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -188,6 +189,10 @@ class _Search:
     readers: Sequence[Reader]
     accepted: str
     archives: int = 0
+    suited: Callable[[str], list[Reader]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.suited = lru_cache(maxsize=64)(self._suited)
 
     def below(self, root: Path) -> Iterator[Unit | ReadError]:
         """Walk a folder and let go of each unit once the walk has left its folder."""
@@ -249,12 +254,16 @@ class _Search:
         """Find the reader of a file and its unit."""
         try:
             head = hand_on(path, HEAD)
-            for reader in self.readers if head else ():
+            for reader in self.suited(path.suffix.casefold()) if head else ():
                 if reader.matches(path, head):
                     return reader, reader.unit(path)
         except unreadable_errors(path) as error:
             return refused(path, error)
         return self._unknown(path, head)
+
+    def _suited(self, suffix: str) -> list[Reader]:
+        """Choose the readers of files whose names end so."""
+        return [r for r in self.readers if r.suffixes is None or suffix in r.suffixes]
 
     def _unknown(self, path: Path, head: bytes) -> ReadError:
         if head:
