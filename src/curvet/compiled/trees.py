@@ -78,8 +78,8 @@ def add_leaves(
                 for j in range(width):
                     leaf[j] += further if (leaf[j] == first) & (rank[j] > limit) else np.int16(0)
             value, total = leaves[tree], totals[tree % n_scores]
-            for j in range(width):
-                total[j] += value[leaf[j]]
+            for j in range(width):  # unsigned: else each costs a look whether it is negative
+                total[j] += value[np.uint16(leaf[j])]
         for j in range(here):
             for score in range(n_scores):
                 out[begin + j, score] = totals[score, j]
