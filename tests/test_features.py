@@ -124,6 +124,10 @@ def test_a_run_ignores_its_neighbours() -> None:
     assert together.shape == (5, len(FEATURES))
 
 
+def test_no_runs_have_no_features() -> None:
+    assert extract_features([]).shape == (0, len(FEATURES))
+
+
 def test_missing_channels_are_nan_and_nothing_else() -> None:
     run = standardise(_run(50, 0))
     row = dict(zip(FEATURES, extract_features([run])[0], strict=True))

@@ -132,12 +132,13 @@ def extract_features(runs: Sequence[Standardised]) -> NDArray[np.float32]:
     out[:, at:] = np.clip(batch.numbers, -_LARGEST, _LARGEST)
     counts = batch.counts[:, _PLACES]
     counts[:, _CHANGE] -= 1
-    order = np.argsort(counts.astype(np.int16), axis=None, kind="stable")
+    order = np.argsort(counts.astype(np.int16), axis=None, kind="stable")  # quick for so few bits
     lengths, starts = np.unique(counts.reshape(-1)[order], return_index=True)
-    for length, alike in zip(lengths.tolist(), np.split(order, starts[1:]), strict=True):
+    ends = np.append(starts, len(order))[1:]
+    for length, start, end in zip(lengths.tolist(), starts, ends, strict=True):
         if length < 2:
             continue
-        rows, places = np.divmod(alike, len(SERIES))
+        rows, places = np.divmod(order[start:end], len(SERIES))
         size = max(1, _BLOCK // length)
         for begin in range(0, len(rows), size):
             row, place = rows[begin : begin + size], places[begin : begin + size]

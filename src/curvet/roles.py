@@ -169,7 +169,7 @@ class _Chosen(NamedTuple):
     lr: tuple[int, ...]
 
 
-@lru_cache(maxsize=4096)  # the runs of one archive have the same tags
+@lru_cache(maxsize=256)  # the runs of one archive have the same tags
 def _choose(curves: tuple[tuple[str, int], ...]) -> _Chosen | str:
     """Decide by tags and numbers of points, or say why there is no training loss."""
     series = [_Series(place, tag, points) for place, (tag, points) in enumerate(curves)]

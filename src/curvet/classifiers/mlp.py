@@ -112,8 +112,8 @@ class Mlp:
         self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
         there, has = np.ones(table.shape[1], bool), _has(table)
         if len(table) >= _MANY:
-            for channel, logged in zip(OPTIONAL, has.any(0), strict=True):
-                there[columns_of(channel)] = logged
+            for place, channel in enumerate(OPTIONAL):
+                there[columns_of(channel)] = has[:, place].any()
         columns = np.flatnonzero(there)
         x = self._prepare(table, columns, has)
         if there.all():
