@@ -791,13 +791,10 @@ def visualdl_paddle(folder: Path) -> None:
     expect(folder, "vdl", curves, "train/loss", val="eval/loss")
 
 
-def text_log_paddleformers(folder: Path) -> None:
-    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
-    import logging
-
+def _paddle_trained(tool: str, output: str, growth: float = 0.0, **settings: Any) -> Curves:
+    """Train with PaddleNLP or PaddleFormers, maybe at a growing rate; return what was logged."""
     paddle: Any = import_module("paddle")
-    trainer: Any = import_module("paddleformers.trainer")
-    logger = import_module("paddleformers.utils.log").logger.logger
+    trainer: Any = import_module(f"{tool}.trainer")
     seen: Curves = {"loss": ([], []), "eval_loss": ([], [])}
 
     class Net(paddle.nn.Layer):  # type: ignore[misc]
@@ -827,23 +824,46 @@ def text_log_paddleformers(folder: Path) -> None:
                     cast(list[float], seen[tag][1]).append(float(logs[tag]))
 
     paddle.seed(0)
+    arguments = trainer.TrainingArguments(
+        output, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
+        evaluation_strategy="steps", report_to=[], seed=0, device="cpu", disable_tqdm=True,
+        do_train=True, amp_master_grad=False, **settings,
+    )  # fmt: skip
+    net, steered = Net(), (None, None)
+    if growth:
+        rate = paddle.optimizer.lr.LambdaDecay(0.001, lambda step: growth**step)
+        steered = (paddle.optimizer.SGD(rate, parameters=net.parameters()), rate)
+    trainer.Trainer(model=net, args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
+                    callbacks=[Keep()], optimizers=steered).train()  # fmt: skip
+    return seen
+
+
+def text_log_paddleformers(folder: Path) -> None:
+    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
+    import logging
+
+    logger = import_module("paddleformers.utils.log").logger.logger
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.handlers[0].formatter)
     logger.addHandler(handler)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = trainer.TrainingArguments(
-            scratch, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
-            evaluation_strategy="steps", save_strategy="no", learning_rate=0.05, report_to=[],
-            seed=0, device="cpu", disable_tqdm=True, do_train=True, amp_master_grad=False,
-        )  # fmt: skip
-        trainer.Trainer(model=Net(), args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
-                        callbacks=[Keep()]).train()  # fmt: skip
+        seen = _paddle_trained("paddleformers", scratch, save_strategy="no", learning_rate=0.05)
     # Above them stand the settings with the paths of the machine.
     text = "".join(line for line in lines.getvalue().splitlines(keepends=True)
                    if "loss: " in line and "INFO" in line)  # fmt: skip
     (folder / "train.log").write_text(text)
     expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
+
+
+def trainer_state_paddlenlp(folder: Path) -> None:
+    """Three checkpoints of a test of learning rates: infinity and NaN stay what they are."""
+    with tempfile.TemporaryDirectory() as scratch:
+        seen = _paddle_trained("paddlenlp", scratch, growth=2.0, save_steps=10, max_grad_norm=0.0)
+        for state in Path(scratch).glob("checkpoint-*/trainer_state.json"):
+            (folder / "out" / state.parent.name).mkdir(parents=True)
+            shutil.copy(state, folder / "out" / state.parent.name)
+    expect(folder, "out", seen, "loss", val="eval_loss", lr="learning_rate")
 
 
 def text_log_lightning(folder: Path) -> None:
@@ -1269,6 +1289,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "tensorboard/keras": tensorboard_keras,
     "trainer_state/huggingface": trainer_state_huggingface,
     "trainer_state/huggingface_saved": trainer_state_saved,
+    "trainer_state/paddlenlp": trainer_state_paddlenlp,
     "lightning_csv/trainer": lightning_csv_trainer,
     "keras_csv/csv_logger": keras_csv_logger,
     "keras_csv/rare_validation": keras_csv_no_validation,
