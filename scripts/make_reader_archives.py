@@ -138,6 +138,17 @@ def _keras_fit(*callbacks: Any, epochs: int = 6, verbose: int = 0) -> dict[str, 
     return {tag: [float(v) for v in values] for tag, values in history.history.items()}
 
 
+def _loaders() -> list[Any]:
+    import torch
+
+    return [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
+
+
 def tensorboard_keras(folder: Path) -> None:
     """train/ and validation/ beside each other."""
     keras: Any = import_module("keras")
@@ -366,12 +377,7 @@ def lightning_csv_trainer(folder: Path) -> None:
             return torch.optim.SGD(self.parameters(), 0.05)
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
+    loaders = _loaders()
     net = Net()
     trainer = lightning.Trainer(
         max_epochs=3, logger=loggers.CSVLogger(str(folder)), log_every_n_steps=5, accelerator="cpu",
@@ -675,14 +681,16 @@ def dvclive_live(folder: Path) -> None:
     expect(folder, "dvclive", curves, "train/loss", val="eval/loss", lr="lr")
 
 
-def mmengine_runner(folder: Path) -> None:
-    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+def _mmengine_trained(
+    scratch: str, score: str, judge: Callable[[Any], Any], **settings: Any
+) -> tuple[str, Curves]:
+    """Train with mmengine's Runner; return its time, losses and scores, the means of `judge`."""
     import torch
 
     base_model: Any = import_module("mmengine.model").BaseModel
     base_metric: Any = import_module("mmengine.evaluator").BaseMetric
     base_hook: Any = import_module("mmengine.hooks").Hook
-    seen: Curves = {"loss": ([], []), "val/loss": ([], [])}
+    seen: Curves = {"loss": ([], []), f"val/{score}": ([], [])}
 
     class Net(base_model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -690,15 +698,15 @@ def mmengine_runner(folder: Path) -> None:
             self.layer = torch.nn.Linear(4, 1)
 
         def forward(self, x: Any, y: Any, mode: str = "loss") -> Any:
-            loss = ((self.layer(x) - y) ** 2).mean()
-            return {"loss": loss} if mode == "loss" else [float(loss)]
+            wrong = self.layer(x) - y
+            return {"loss": (wrong**2).mean()} if mode == "loss" else [float(judge(wrong))]
 
-    class Loss(base_metric):  # type: ignore[misc]
+    class Score(base_metric):  # type: ignore[misc]
         def process(self, batch: Any, samples: Any) -> None:
             self.results += samples
 
         def compute_metrics(self, results: Any) -> dict[str, float]:
-            return {"loss": float(np.mean(results))}
+            return {score: float(np.mean(results))}
 
     class Keep(base_hook):  # type: ignore[misc]
         def after_train_iter(
@@ -709,27 +717,28 @@ def mmengine_runner(folder: Path) -> None:
                 cast(list[float], seen["loss"][1]).append(float(outputs["loss"]))
 
         def after_val_epoch(self, runner: Any, metrics: Any) -> None:
-            cast(list[float], seen["val/loss"][0]).append(float(runner.iter))
-            cast(list[float], seen["val/loss"][1]).append(metrics["loss"])
+            cast(list[float], seen[f"val/{score}"][0]).append(float(runner.iter))
+            cast(list[float], seen[f"val/{score}"][1]).append(metrics[score])
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+    loaders = _loaders()
+    with contextlib.redirect_stdout(io.StringIO()):
         runner = import_module("mmengine.runner").Runner(
             model=Net(), work_dir=scratch, train_dataloader=loaders[0],
-            val_dataloader=loaders[1], val_evaluator=[Loss()], val_cfg={},
+            val_dataloader=loaders[1], val_evaluator=[Score()], val_cfg={},
             train_cfg={"by_epoch": True, "max_epochs": 3, "val_interval": 1},
-            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}, **settings},
             default_hooks={"logger": {"type": "LoggerHook", "interval": 5}},
             log_processor={"window_size": 1}, custom_hooks=[Keep()],
         )  # fmt: skip
         runner.train()
-        name = runner.timestamp
+    return runner.timestamp, seen
+
+
+def mmengine_runner(folder: Path) -> None:
+    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        name, seen = _mmengine_trained(scratch, "loss", lambda wrong: (wrong**2).mean())
         shutil.copytree(Path(scratch) / name, folder / "work" / name)
     text = folder / "work" / name / f"{name}.log"
     # Above them stand the machine and its paths.
@@ -738,6 +747,75 @@ def mmengine_runner(folder: Path) -> None:
     text.write_text("".join(lines))
     (folder / "work" / name / "vis_data" / "config.py").unlink(missing_ok=True)
     expect(folder, f"work/{name}", seen, "loss", val="val/loss", lr="lr")
+
+
+def mmengine_no_loss_in_validation(folder: Path) -> None:
+    """<time>.json alone: gradient norms, and a validation that knows the accuracy only."""
+    with tempfile.TemporaryDirectory() as scratch:
+        name, seen = _mmengine_trained(
+            scratch, "accuracy/top1", lambda wrong: 100 * (abs(wrong) < 1).mean(dtype=float),
+            clip_grad={"max_norm": 100},
+        )  # fmt: skip
+        shutil.copy(Path(scratch) / name / "vis_data" / f"{name}.json", folder)
+    expect(folder, f"{name}.json", seen, "loss", lr="lr", grad_norm="grad_norm")
+
+
+def mmengine_mmcv(folder: Path) -> None:
+    """<time>.log.json and <time>.log of mmcv 1: epochs count anew, a growing rate ends in NaN."""
+    import time
+
+    import torch
+
+    runners: Any = import_module("mmcv.runner")
+    parallel: Any = import_module("mmcv.parallel").MMDataParallel
+    utils: Any = import_module("mmcv.utils")
+    seen: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+
+    class Net(runners.BaseModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def train_step(self, batch: Any, optimizer: Any) -> Any:
+            near, far = ((self.layer(batch[0]) - batch[1]) ** 2).sort(dim=0).values.chunk(2)
+            parts = {"loss_near": near.mean() / 2, "loss_far": far.mean() / 2}
+            loss = sum(parts.values())
+            losses = {name: float(part) for name, part in {**parts, "loss": loss}.items()}
+            seen[self.training].append(losses)
+            return {"loss": loss, "log_vars": losses, "num_samples": len(batch[0])}
+
+        val_step = train_step
+
+    torch.manual_seed(0)
+    net, stamp = Net(), time.strftime("%Y%m%d_%H%M%S")
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        runner = runners.EpochBasedRunner(
+            parallel(net, device_ids=[-1]), work_dir=scratch, max_epochs=3,
+            optimizer=torch.optim.SGD(net.parameters(), 0.001), meta={"seed": 0, "exp_name": "net"},
+            logger=utils.get_logger("mmcv", f"{scratch}/{stamp}.log"),
+        )  # fmt: skip
+        runner.timestamp = stamp
+        runner.register_training_hooks(
+            {"policy": "Exp", "gamma": 2, "by_epoch": False}, {"grad_clip": {"max_norm": math.inf}},
+            log_config={"interval": 5, "hooks": [{"type": "TextLoggerHook"}]},
+        )  # fmt: skip
+        runner.run(_loaders(), [("train", 1), ("val", 1)])
+        (folder / "work").mkdir()
+        for suffix in ("log", "log.json"):
+            shutil.copy(f"{scratch}/{stamp}.{suffix}", folder / "work")
+    text = folder / "work" / f"{stamp}.log"
+    # Above them stand the machine and its paths.
+    text.write_text("".join(line for line in text.read_text().splitlines(keepends=True)
+                            if "INFO - Epoch" in line))  # fmt: skip
+
+    def means(rows: list[dict[str, float]], tag: str, count: int) -> list[float]:
+        return [round(float(np.mean([row[tag] for row in rows[place : place + count]])), 5)
+                for place in range(0, 30, count)]  # fmt: skip
+
+    steps, ends = [5.0 * place for place in range(1, 7)], [10.0, 20.0, 30.0]
+    curves: Curves = {tag: (steps, means(seen[True], tag, 5)) for tag in ("loss", "loss_far")}
+    curves["val/loss"] = (ends, means(seen[False], "loss", 10))
+    expect(folder, "work", curves, "loss", val="val/loss", lr="lr", grad_norm="grad_norm")
 
 
 def _paddle_fit(*callbacks: Any, verbose: int) -> tuple[str, Curves]:
@@ -900,12 +978,7 @@ def text_log_lightning(folder: Path) -> None:
             return torch.optim.SGD(self.parameters(), 0.05)
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
+    loaders = _loaders()
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         lightning.Trainer(
@@ -927,6 +1000,24 @@ def text_log_keras_lines(folder: Path) -> None:
     (folder / "stdout.txt").write_text(out.getvalue())
     curves: Curves = {"loss": ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history["loss"]])}
     expect(folder, "stdout.txt", curves, "loss")
+
+
+def text_log_keras_2(folder: Path) -> None:
+    """The bars of Keras 2, drawn over with backspaces, and two evaluations at the end.
+
+    The one on the training set has as many batches as an epoch.
+    """
+    model = _keras_model()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        history = model.fit(*_keras_data(0), validation_data=_keras_data(1), epochs=4,
+                            batch_size=16).history  # fmt: skip
+        model.evaluate(*_keras_data(0), batch_size=16)
+        model.evaluate(*_keras_data(2, 160), batch_size=16)
+    (folder / "cell.stdout.txt").write_text(out.getvalue())
+    curves: Curves = {tag: ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history[tag]])
+                      for tag in ("loss", "val_loss")}  # fmt: skip
+    expect(folder, "cell.stdout.txt", curves, "loss", val="val_loss")
 
 
 def table_ultralytics(folder: Path) -> None:
@@ -1311,6 +1402,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,
     "text_log/keras_lines": text_log_keras_lines,
+    "text_log/keras_2": text_log_keras_2,
     "table/ultralytics": table_ultralytics,
     "table/yolov5": table_yolov5,
     "json_table/detectron2": json_table_detectron2,
@@ -1319,6 +1411,8 @@ CASES: dict[str, Callable[[Path], None]] = {
     "catboost/pool": catboost_pool,
     "dvclive/live": dvclive_live,
     "mmengine/runner": mmengine_runner,
+    "mmengine/no_loss_in_validation": mmengine_no_loss_in_validation,
+    "mmengine/mmcv": mmengine_mmcv,
 }
 
 

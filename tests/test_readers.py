@@ -43,6 +43,7 @@ from curvet.readers import (
     wandb,
 )
 from curvet.readers import parquet as readers_parquet
+from curvet.readers.habits import MMCV
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -339,7 +340,7 @@ def test_what_goes_back_for_another_reason_stays_one_run(
 
 
 def test_a_run_that_is_written_several_times_is_read_once(tmp_path: Path) -> None:
-    for case in ("catboost/pool/catboost_info", "mmengine/runner/work", "mmengine/hand_mmcv/work",
+    for case in ("catboost/pool/catboost_info", "mmengine/runner/work", "mmengine/mmcv/work",
                  "dvclive/live/dvclive"):  # fmt: skip
         folder = tmp_path / case
         shutil.copytree(ARCHIVES / case, folder)
@@ -383,6 +384,20 @@ def test_any_one_of_mmengines_logs_will_do(tmp_path: Path, kept: str) -> None:
         if path.is_file() and not path.name.endswith(kept):
             path.unlink()
     channels = assign(one(folder))
+    assert channels.val is not None
+    assert channels.loss.step.tolist() == [5, 10, 15, 20, 25, 30]
+    assert channels.val.step.tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("kept", [".log.json", ".log"])
+def test_either_of_mmcvs_logs_will_do(tmp_path: Path, kept: str) -> None:
+    folder = shutil.copytree(ARCHIVES / "mmengine/mmcv/work", tmp_path / "work")
+    for path in folder.iterdir():
+        if not path.name.endswith(kept):
+            path.unlink()
+    run = one(folder)
+    assert run.logging == MMCV
+    channels = assign(run)
     assert channels.val is not None
     assert channels.loss.step.tolist() == [5, 10, 15, 20, 25, 30]
     assert channels.val.step.tolist() == [10, 20, 30]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..run import Logging
-from .habits import BOOSTING, MEGATRON, MMENGINE
+from .habits import BOOSTING, MEGATRON, MMCV, MMENGINE
 from .rows import evaluates, step_rank
 
 Cells = list[tuple[str, float]]
@@ -204,6 +204,12 @@ PATTERNS = (
         "iter(train",
         re.compile(r"\bIter\(train\)\s{0,4}\[\s{0,8}(?P<step>\d+)/\s{0,8}\d+\]"),
         logging=MMENGINE,
+    ),
+    Pattern(
+        "mmcv",
+        "info - epoch [",
+        re.compile(rf" - mm\w{{1,20}} - INFO - Epoch \[(?P<epoch>\d+)\]\[{_INNER}\]"),
+        logging=MMCV,
     ),
     Pattern(  # PaddleDetection, PaddleClas, mmengine, Flair, fairseq, the examples of PyTorch
         "epoch and step inside",
