@@ -616,6 +616,63 @@ def _as_espnet(value: float) -> float:
     return float(f"{value:.3f}" if 1e-3 < abs(value) < 1e3 else f"{value:.3e}")
 
 
+def _fairseq_trained(log_format: str, path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Train a tiny language model with fairseq-train, keep what it logs; TensorBoard says more."""
+    events: Any = import_module("tensorboard.backend.event_processing.event_accumulator")
+
+    rng = np.random.default_rng(0)
+    run = [sys.executable, "-W", "ignore", "-c"]
+    flags = [
+        *("data", "--task", "language_modeling", "--arch", "transformer_lm", "--cpu"),
+        *("--decoder-layers", "1", "--decoder-embed-dim", "16", "--decoder-ffn-embed-dim", "16"),
+        *("--decoder-attention-heads", "2", "--tokens-per-sample", "16", "--batch-size", "4"),
+        *("--optimizer", "adam", "--lr", "0.01", "--clip-norm", "1", "--max-epoch", "3"),
+        *("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "10", "--num-workers", "0"),
+        *("--log-format", log_format, "--log-interval", "5", "--tensorboard-logdir", "truth"),
+        *("--save-dir", "checkpoints", "--no-save"),
+    ]
+    with tempfile.TemporaryDirectory() as work:
+        for name, count in (("train", 60), ("valid", 20)):
+            walks = (rng.integers(0, 5) + rng.integers(0, 2, 15).cumsum() for _ in range(count))
+            lines = [" ".join("abcdefgh"[place % 8] for place in walk) for walk in walks]
+            (Path(work) / name).write_text("\n".join(lines) + "\n")
+        subprocess.run(
+            [*run, "from fairseq_cli.preprocess import cli_main; cli_main()", "--only-source",
+             "--trainpref", "train", "--validpref", "valid", "--destdir", "data"],
+            cwd=work, check=True, capture_output=True)  # fmt: skip
+        done = subprocess.run([*run, "from fairseq_cli.train import cli_main; cli_main()", *flags],
+                              cwd=work, check=True, capture_output=True, text=True)  # fmt: skip
+        found = {part: events.EventAccumulator(f"{work}/truth/{part}").Reload()
+                 for part in ("train_inner", "valid", "train")}  # fmt: skip
+    # Above them stand the settings and the machine.
+    lines = done.stdout.splitlines(keepends=True)
+    begin = next(i for i, line in enumerate(lines) if "begin training epoch 1" in line)
+    path.write_text("".join(lines[begin:]))
+    return {
+        f"{part}/{tag}": ([float(point.step) for point in events],
+                          [float(f"{point.value:g}") for point in events])
+        for part, kept in found.items()
+        for tag in kept.Tags()["scalars"]
+        for events in [kept.Scalars(tag)]
+    }  # fmt: skip
+
+
+def text_log_fairseq(folder: Path) -> None:
+    """Keep what fairseq-train logs as JSON: since the last log, of an epoch, of a validation."""
+    seen = _fairseq_trained("json", folder / "fairseq.log")
+    curves: Curves = {tag: seen[f"train_inner/{tag}"] for tag in ("loss", "gnorm", "lr")}
+    curves |= {"valid_loss": seen["valid/loss"], "epoch/loss": seen["train/loss"]}
+    expect(folder, "fairseq.log", curves, "loss", val="valid_loss", lr="lr", grad_norm="gnorm")
+
+
+def text_log_fairseq_simple(folder: Path) -> None:
+    """Keep what fairseq-train logs into a file unasked: lines of words."""
+    seen = _fairseq_trained("simple", folder / "fairseq.log")
+    curves: Curves = {tag: seen[f"train_inner/{tag}"] for tag in ("loss", "gnorm", "lr")}
+    curves |= {"valid/loss": seen["valid/loss"], "epoch/loss": seen["train/loss"]}
+    expect(folder, "fairseq.log", curves, "loss", val="valid/loss", lr="lr", grad_norm="gnorm")
+
+
 def text_log_lightgbm(folder: Path) -> None:
     """Keep what lightgbm.train prints, closed by the best iteration over again."""
     lightgbm: Any = import_module("lightgbm")
@@ -1398,6 +1455,8 @@ CASES: dict[str, Callable[[Path], None]] = {
     "json_table/xgboost_fit": json_table_xgboost_fit,
     "text_log/spacy": text_log_spacy,
     "text_log/espnet": text_log_espnet,
+    "text_log/fairseq": text_log_fairseq,
+    "text_log/fairseq_simple": text_log_fairseq_simple,
     "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,

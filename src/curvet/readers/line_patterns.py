@@ -215,7 +215,7 @@ PATTERNS = (
         "epoch and step inside",
         "epoch",
         re.compile(
-            r"\bepoch(?:\((?:train|val|test)\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,6}"
+            r"\bepoch(?:\((?:train|val|test)\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,8}"
             rf"(?:(?:step|iteration|iter|batch)\W{{0,4}})?{_INNER}",
             re.I,
         ),
