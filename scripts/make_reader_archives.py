@@ -1216,6 +1216,34 @@ def json_table_detectron2(folder: Path) -> None:
     expect(folder, "metrics.json", curves, "total_loss", lr="lr")
 
 
+def json_table_deepobs(folder: Path) -> None:
+    """A run of DeepOBS that diverges: it fills the epochs left with the values of the first one."""
+    import torch
+
+    runner: Any = import_module("deepobs.pytorch.runners").StandardRunner
+    seen: dict[str, list[float]] = {}
+
+    class Keep(runner):  # type: ignore[misc]
+        def training(self, *args: Any, **settings: Any) -> Any:
+            output = super().training(*args, **settings)
+            seen.update(output)
+            return output
+
+    del sys.argv[1:]  # the runner would read them
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        Keep(torch.optim.SGD, {"lr": {"type": float}}).run(
+            testproblem="quadratic_deep", hyperparams={"lr": 0.1}, num_epochs=6, batch_size=128,
+            output_dir=scratch, train_log_interval=1, no_logs=False, random_seed=42,
+            print_train_iter=False,
+        )  # fmt: skip
+        (log,) = Path(scratch).rglob("*.json")
+        shutil.copy(log, folder)
+    names = ("train_losses", "valid_losses", "test_losses", "minibatch_train_losses")
+    curves: Curves = {name: (list(map(float, range(len(seen[name])))), seen[name])
+                      for name in names}  # fmt: skip
+    expect(folder, log.name, curves, "train_losses", val="valid_losses")
+
+
 def wandb_offline(folder: Path) -> None:
     """Log an offline run with NaN, inf, nested names and a record longer than a block.
 
@@ -1465,6 +1493,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/ultralytics": table_ultralytics,
     "table/yolov5": table_yolov5,
     "json_table/detectron2": json_table_detectron2,
+    "json_table/deepobs": json_table_deepobs,
     "visualdl/writer": visualdl_writer,
     "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,
