@@ -1077,6 +1077,145 @@ def text_log_keras_2(folder: Path) -> None:
     expect(folder, "cell.stdout.txt", curves, "loss", val="val_loss")
 
 
+def _classifier() -> tuple[Callable[..., tuple[float, int]], list[Any]]:
+    """Make a function that trains or tests on a batch, and batches to do both with."""
+    import torch
+
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
+    x, y = (torch.tensor(part) for part in _table_data(240))
+    data = [torch.utils.data.TensorDataset(x[part].float(), y[part])
+            for part in (slice(160), slice(160, None))]  # fmt: skip
+
+    def run(batch: Any, *, train: bool) -> tuple[float, int]:
+        out = net(batch[0])
+        loss = torch.nn.functional.cross_entropy(out, batch[1])
+        if train:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.item(), int((out.argmax(1) == batch[1]).sum())
+
+    return run, [torch.utils.data.DataLoader(part, batch_size=8) for part in data]
+
+
+def text_log_pytorch_mnist(folder: Path) -> None:
+    """Keep what a training prints with the words of PyTorch's example for MNIST.
+
+    A test is put at the last step that was printed before it.
+    """
+    run, (train, test) = _classifier()
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        "Loss": ([], []), "Test/Average loss": ([], [])
+    }  # fmt: skip
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        for epoch in (1, 2, 3):
+            for place, batch in enumerate(train):
+                loss, _ = run(batch, train=True)
+                if place % 5 == 0:
+                    share = 100 * place / len(train)
+                    print(f"Train Epoch: {epoch} [{place * 8}/160 ({share:.0f}%)]\t"
+                          f"Loss: {loss:.6f}")  # fmt: skip
+                    seen["Loss"][0].append(160.0 * (epoch - 1) + 8 * place)
+                    seen["Loss"][1].append(float(f"{loss:.6f}"))
+            losses, right = zip(*(run(batch, train=False) for batch in test), strict=True)
+            loss, share = float(np.mean(losses)), 100 * sum(right) / 80
+            print(f"\nTest set: Average loss: {loss:.4f}, Accuracy: {sum(right)}/80 "
+                  f"({share:.0f}%)\n")  # fmt: skip
+            seen["Test/Average loss"][0].append(seen["Loss"][0][-1])
+            seen["Test/Average loss"][1].append(float(f"{loss:.4f}"))
+    (folder / "slurm-17.out").write_text(out.getvalue())
+    expect(folder, "slurm-17.out", dict(seen), "Loss", val="Test/Average loss")
+
+
+def text_log_pytorch_tutorial(folder: Path) -> None:
+    """Keep what a training prints with the words of PyTorch's tutorial on transfer learning."""
+    run, loaders = _classifier()
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        "train Loss": ([], []), "val Loss": ([], [])
+    }  # fmt: skip
+    best, out = 0.0, io.StringIO()
+    with contextlib.redirect_stdout(out):
+        for epoch in range(5):
+            print(f"Epoch {epoch}/4")
+            print("-" * 10)
+            for phase, batches in zip(("train", "val"), loaders, strict=True):
+                found = [run(batch, train=phase == "train") for batch in batches]
+                loss, share = (float(np.mean(part)) for part in zip(*found, strict=True))
+                print(f"{phase} Loss: {loss:.4f} Acc: {share / 8:.4f}")
+                seen[f"{phase} Loss"][0].append(float(epoch))
+                seen[f"{phase} Loss"][1].append(float(f"{loss:.4f}"))
+                best = max(best, share / 8) if phase == "val" else best
+            print()
+        print("Training complete in 0m 0s")
+        print(f"Best val Acc: {best:4f}")
+    (folder / "console.txt").write_text(out.getvalue())
+    expect(folder, "console.txt", dict(seen), "train Loss", val="val Loss")
+
+
+def text_log_tqdm(folder: Path) -> None:
+    """Keep the coloured bars of tqdm, which show a loss before its batch is counted."""
+    tqdm: Any = import_module("tqdm").tqdm
+    run, (train, _) = _classifier()
+    losses: list[float] = []
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")
+    with contextlib.redirect_stderr(out):
+        for epoch in range(3):
+            bar = tqdm(train, desc=f"Epoch {epoch}", colour="green", miniters=5, mininterval=0)
+            for batch in bar:
+                losses.append(run(batch, train=True)[0])
+                bar.set_postfix(loss=losses[-1])
+    out.seek(0)
+    (folder / "console.log").write_bytes(out.buffer.read())
+    curves: Curves = {"loss": ([float(step) for step in range(5, 61, 5)],
+                               [float(f"{loss:.3g}") for loss in losses[4::5]])}  # fmt: skip
+    expect(folder, "console.log", curves, "loss")
+
+
+def table_tensorboard_export(folder: Path) -> None:
+    """Take from a running TensorBoard what its button downloads, under the name it proposes."""
+    import time
+    from urllib.request import urlopen
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    program: Any = import_module("tensorboard.program")
+    loss = [float(np.float32(number)) for number in falling(12, 21)]
+    loss[10:] = [math.inf, math.nan]
+    steps = [100.0 * place for place in range(12)]
+    with tempfile.TemporaryDirectory() as scratch:
+        with SummaryWriter(f"{scratch}/exp1") as writer:
+            for step, number in zip(steps, loss, strict=True):
+                writer.add_scalar("train_loss", number, int(step))
+        board = program.TensorBoard()
+        board.configure(argv=["tensorboard", "--logdir", scratch, "--port", "0"])
+        ask = "data/plugin/scalars/scalars?run=exp1&tag=train_loss&format=csv"
+        address, text = board.launch(), b""
+        while text.count(b"\n") < 13:
+            time.sleep(1)
+            with contextlib.suppress(OSError), urlopen(f"{address}{ask}") as answer:
+                text = answer.read()
+    name = "run-exp1-tag-train_loss.csv"
+    (folder / name).write_bytes(text)
+    expect(folder, name, {"train_loss": (steps, loss)}, "train_loss")
+
+
+def table_pandas_semicolon(folder: Path) -> None:
+    """DataFrame.to_csv as a German spreadsheet wants it: semicolons, decimal commas and a BOM."""
+    import pandas as pd
+
+    loss, val = falling(8, 22), falling(8, 23, end=0.6)
+    rates, steps = [0.001 * 0.4**place for place in range(8)], [float(i) for i in range(1, 9)]
+    table = pd.DataFrame({"Epoch": range(1, 9), "Train Loss": loss, "Val Loss": val, "LR": rates})
+    table.loc[1::2, "Val Loss"] = math.nan
+    table.to_csv(folder / "verlauf.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
+    curves: Curves = {"Train Loss": (steps, loss), "Val Loss": (steps[::2], val[::2]),
+                      "LR": (steps, rates)}  # fmt: skip
+    expect(folder, "verlauf.csv", curves, "Train Loss", val="Val Loss", lr="LR")
+
+
 def table_ultralytics(folder: Path) -> None:
     """Keep results.csv of a tiny detector."""
     cv2: Any = import_module("cv2")
@@ -1474,6 +1613,11 @@ CASES: dict[str, Callable[[Path], None]] = {
     "json_table/pandas_records": json_table_pandas_records,
     "table/pandas": table_pandas,
     "table/numpy": table_numpy,
+    "table/pandas_semicolon": table_pandas_semicolon,
+    "table/tensorboard_export": table_tensorboard_export,
+    "text_log/pytorch_mnist": text_log_pytorch_mnist,
+    "text_log/pytorch_tutorial": text_log_pytorch_tutorial,
+    "text_log/tqdm": text_log_tqdm,
     "text_log/keras": text_log_keras,
     "text_log/huggingface": text_log_huggingface,
     "text_log/xgboost": text_log_xgboost,

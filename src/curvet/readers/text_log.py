@@ -96,6 +96,7 @@ class _Log:
     progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
     held: tuple[Cells, Cells] = field(default_factory=lambda: ([], []))  # place, cells of a bar
     rich: bool = False  # whether that bar may go on in the next line
+    early: bool = False  # whether bars show numbers before they count the step: tqdm in a loop
     shown: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     rank: str = ""  # who wrote the line
     owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
@@ -163,9 +164,12 @@ class _Log:
         self.bar, self.bar_length, self.evaluated = [], "", False
 
     def hold(self, place: Cells, cells: Cells, *, rich: bool) -> None:
-        """Keep what a bar shows until it gets on: then the new numbers are drawn."""
+        """Keep what a bar shows last before it gets on, or first where it counts behindhand."""
         if self.held[0] != place:
             self.end_bar()
+        elif self.early:  # but for a validation after the last step
+            known = {name for name, _ in self.held[1]}
+            cells = [*self.held[1], *(cell for cell in cells if cell[0] not in known)]
         self.held, self.rich = (place, cells), rich
 
     def end_bar(self) -> None:
@@ -319,7 +323,9 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
     if pattern.stale:
         cells = pattern.pairs(line[match.end() :], part)
         place = [*log.place(match, cells), *(c for c in cells if plain(c[0]) in _TOTALS)]
-        if float(match["inner"]) > 0 and place:  # at 0 the numbers are those of the epoch before
+        if float(match["inner"]) == 0:  # they are those of the epoch before, if there was one
+            log.early |= bool(cells) and not log.rows.length and not log.held[1]
+        elif place:
             log.hold(place, cells, rich=pattern.tool == "rich")
         return
     log.end_evaluation()
