@@ -1060,7 +1060,7 @@ def text_log_keras_lines(folder: Path) -> None:
 
 
 def text_log_keras_2(folder: Path) -> None:
-    """The bars of Keras 2, drawn over with backspaces, and two evaluations at the end.
+    """Keep the bars of Keras 2, drawn over with backspaces, and two evaluations at the end.
 
     The one on the training set has as many batches as an epoch.
     """
@@ -1090,7 +1090,7 @@ def _classifier() -> tuple[Callable[..., tuple[float, int]], list[Any]]:
 
     def run(batch: Any, *, train: bool) -> tuple[float, int]:
         out = net(batch[0])
-        loss = torch.nn.functional.cross_entropy(out, batch[1])
+        loss: Any = torch.nn.functional.cross_entropy(out, batch[1])
         if train:
             optimizer.zero_grad()
             loss.backward()
@@ -1302,6 +1302,85 @@ def table_yolov5(folder: Path) -> None:
            val=" + ".join(parts["val"]), lr="x/lr1")  # fmt: skip
 
 
+def text_log_paddledetection(folder: Path) -> None:
+    """Keep what the Trainer of PaddleDetection logs of a YOLOv3: medians since the last log."""
+    import logging
+
+    cv2: Any = import_module("cv2")
+    engine: Any = import_module("ppdet.engine")
+    merge: Any = import_module("ppdet.core.workspace").merge_config
+    names, seen = ("loss", "loss_obj", "loss_cls"), []
+
+    class Keep(import_module("ppdet.engine.callbacks").Callback):  # type: ignore[misc]
+        def on_step_end(self, status: Any) -> None:
+            found = status["training_staus"].meters
+            seen.append([status["learning_rate"], *(float(found[name].value) for name in names)])
+
+    def annotations(root: Path) -> dict[str, Any]:
+        pictures, boxes = [], []
+        for path in sorted((root / "labels" / "train").iterdir()):
+            kind, x, y, *_ = (float(word) for word in path.read_text().split())
+            name, number = f"{path.stem}.png", int(path.stem)
+            height, width = cv2.imread(str(root / "images" / "train" / name)).shape[:2]
+            pictures.append({"id": number, "file_name": name, "height": height, "width": width})
+            boxes.append({"id": number, "image_id": number, "category_id": int(kind), "area": 400,
+                          "bbox": [x * 64 - 10, y * 64 - 10, 20, 20], "iscrowd": 0})  # fmt: skip
+        kinds = [{"id": number, "name": name} for number, name in enumerate(("dark", "bright"))]
+        return {"images": pictures, "annotations": boxes, "categories": kinds}
+
+    logger, lines = logging.getLogger("ppdet.engine"), io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    with tempfile.TemporaryDirectory() as scratch:
+        _boxes(Path(scratch))
+        (Path(scratch) / "boxes.json").write_text(json.dumps(annotations(Path(scratch))))
+        data = import_module("ppdet.data").COCODataSet(
+            dataset_dir=scratch, image_dir="images/train", anno_path="boxes.json",
+            data_fields=["image", "gt_bbox", "gt_class"],
+        )  # fmt: skip
+        anchors = {"anchors": [[10, 10], [14, 14], [20, 20]], "anchor_masks": [[0, 1, 2]]}
+        reader = {
+            "sample_transforms": [
+                {"Decode": {}},
+                {"Resize": {"target_size": [64, 64], "keep_ratio": False}},
+                {"NormalizeBox": {}}, {"PadBox": {"num_max_boxes": 4}}, {"BboxXYXY2XYWH": {}},
+                {"NormalizeImage": {"mean": [0.5] * 3, "std": [0.25] * 3, "is_scale": True}},
+                {"Permute": {}},
+            ],
+            "batch_transforms": [{"Gt2YoloTarget": {**anchors, "downsample_ratios": [32]}}],
+            "batch_size": 1, "shuffle": True, "drop_last": True,
+        }  # fmt: skip
+        rate = {"base_lr": 0.0005, "schedulers": [
+            {"name": "PiecewiseDecay", "gamma": 0.1, "milestones": [4]},
+            {"name": "LinearWarmup", "start_factor": 0.1, "steps": 20}]}  # fmt: skip
+        config = merge({
+            "architecture": "YOLOv3", "TrainDataset": data, "TrainReader": reader,
+            "TestReader": {"sample_transforms": reader["sample_transforms"]},
+            "YOLOv3": {"backbone": "MobileNet", "neck": "YOLOv3FPN", "yolo_head": "YOLOv3Head",
+                       "post_process": None},
+            "MobileNet": {"feature_maps": [13]}, "YOLOv3Head": anchors,
+            "LearningRate": rate,
+            "OptimizerBuilder": {"optimizer": {"type": "Momentum", "momentum": 0.9},
+                                 "regularizer": None},
+            "num_classes": 2, "norm_type": "bn", "use_gpu": False, "epoch": 5, "log_iter": 4,
+            "snapshot_epoch": 9, "save_dir": scratch, "worker_num": 0, "metric": "COCO",
+            "filename": "yolov3",
+        })  # fmt: skip
+        trainer = engine.Trainer(config, mode="train")
+        trainer.register_callbacks([Keep(trainer)])
+        trainer.train()
+    (folder / "ppdet.log").write_text(lines.getvalue())
+    steps = range(0, len(seen), 4)
+    at, rates = [float(step) for step in steps], [seen[step][0] for step in steps]
+    curves: Curves = {"learning_rate": (at, [float(f"{rate:.6f}") for rate in rates])}
+    for place, name in enumerate(names, 1):
+        series = np.array([row[place] for row in seen], dtype=np.float32)
+        medians = [float(np.median(series[max(0, step - 3) : step + 1])) for step in steps]
+        curves[name] = (at, [float(f"{number:.6f}") for number in medians])
+    expect(folder, "ppdet.log", curves, "loss", lr="learning_rate")
+
+
 def json_table_detectron2(folder: Path) -> None:
     """Keep metrics.json of a tiny RetinaNet, whose losses are medians of 20 steps."""
     config, trainer = import_module("detectron2.config"), import_module("detectron2.engine")
@@ -1356,7 +1435,7 @@ def json_table_detectron2(folder: Path) -> None:
 
 
 def json_table_deepobs(folder: Path) -> None:
-    """A run of DeepOBS that diverges: it fills the epochs left with the values of the first one."""
+    """Diverge with DeepOBS, which fills the epochs that are left with the first values."""
     import torch
 
     runner: Any = import_module("deepobs.pytorch.runners").StandardRunner
@@ -1632,6 +1711,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,
+    "text_log/paddledetection": text_log_paddledetection,
     "text_log/keras_lines": text_log_keras_lines,
     "text_log/keras_2": text_log_keras_2,
     "table/ultralytics": table_ultralytics,
