@@ -673,6 +673,101 @@ def text_log_fairseq_simple(folder: Path) -> None:
     expect(folder, "fairseq.log", curves, "loss", val="valid/loss", lr="lr", grad_norm="gnorm")
 
 
+def text_log_megatron(folder: Path) -> None:
+    """Keep what Megatron-Bridge's own functions print of numbers, as it trains on GPUs only.
+
+    What they import beside, and do not need to print, is put out of the way.
+    """
+    from importlib.metadata import distribution
+    from types import ModuleType, SimpleNamespace
+    from unittest import mock
+
+    import torch
+
+    found = str(distribution("megatron-bridge").locate_file("megatron/bridge"))
+    others: dict[str, Any] = {
+        f"megatron.bridge.{name}": mock.MagicMock()
+        for name in (
+            "data", "data.finetuning", "data.iterator_utils", "training.callbacks",
+            "training.config", "training.fault_tolerance", "training.state",
+            "training.forward_step_func_types", "training.utils.flop_utils",
+            "training.utils.mlflow_utils", "training.utils.pg_utils",
+            "training.utils.theoretical_memory_utils",
+        )
+    }  # fmt: skip
+    for name in ("", ".training", ".training.utils", ".utils"):
+        package = others[f"megatron.bridge{name}"] = ModuleType(f"megatron.bridge{name}")
+        package.__path__ = [f"{found}{name.replace('.', '/')}"]
+    with mock.patch.dict(sys.modules, others):
+        tool: Any = import_module("megatron.bridge.training.utils.train_utils")
+        judge: Any = import_module("megatron.bridge.training.eval")
+    tool.get_num_microbatches = lambda: 1
+    tool.num_floating_point_operations = lambda *_: 1e12
+    tool.print_rank_0 = print
+    tool.reduce_max_stat_across_model_parallel_group = lambda stat, mp_group: stat
+
+    state, config, totals = mock.MagicMock(), mock.MagicMock(), {}  # type: ignore[var-annotated]
+    state.train_state = SimpleNamespace(step=0, consumed_train_samples=0, skipped_train_samples=0)
+    state.tensorboard_logger = state.wandb_logger = state.mlflow_logger = None
+    state.energy_monitor = config.profiling = None
+    state.timers.return_value.elapsed.return_value = 31.7
+    config.model.num_moe_experts = config.model.mtp_num_layers = None
+    config.logger.timing_log_level, config.logger.log_interval = 0, 10
+    config.logger.log_timers_to_tensorboard = config.logger.log_throughput = False
+    config.train.micro_batch_size, config.train.train_iters, config.data_parallel_size = 4, 60, 1
+
+    # In half precision the first steps are skipped until the scale of the loss fits.
+    losses = [round(1024 * 4 * number) / 1024 for number in falling(60, 24)]
+    rates = [3e-5 * min(step, 30) for step in range(1, 61)]
+    norms = [*falling(60, 25)[:49], math.nan, *falling(60, 26)[:10]]
+    valid = {20: 8.5, 40: 5.25, 60: 2.75}
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        name: ([], [])
+        for name in ("lm loss", "grad norm", "learning rate", "loss scale",
+                     "validation/lm loss value")
+    }  # fmt: skip
+    kept: list[float] = []
+    out, tensor = io.StringIO(), torch.tensor
+
+    def note(name: str, step: int, number: float) -> None:
+        seen[name][0].append(float(step))
+        seen[name][1].append(number)
+
+    with (
+        contextlib.redirect_stdout(out),
+        mock.patch.object(torch, "tensor", lambda *a, device=None, **k: tensor(*a, **k)),
+    ):
+        for step, loss in enumerate(losses, 1):
+            skipped = step <= 12 or 25 < step <= 28
+            scale = 2.0 ** (32 - step) if step <= 12 else 2.0**20
+            norm = None if skipped else norms[step - 1]
+            state.train_state.step, state.train_state.consumed_train_samples = step, 4 * step
+            kept += [] if skipped else [loss]
+            tool.training_log(
+                {"lm loss": tensor([math.nan if skipped else loss])}, totals, rates[step - 1],
+                None, scale, False, int(skipped), norm, None, None, config, state, [], [],
+            )  # fmt: skip
+            if step % 10 == 0:
+                note("learning rate", step, float(f"{rates[step - 1]:.6E}"))
+                note("loss scale", step, float(f"{scale:.1f}"))
+                if kept:
+                    note("lm loss", step, float(f"{np.mean(kept):.6E}"))
+                if norm is not None:
+                    note("grad norm", step, float(f"{norm:.3f}"))
+                kept = []
+            if step in valid:
+                loss = valid[step]
+                judge.evaluate = mock.Mock(return_value=({"lm loss": tensor(loss)}, None, False))
+                judge.evaluate_and_print_results(
+                    state, f"iteration {step}", None, None, [], config,
+                    callback_manager=mock.MagicMock(),
+                )  # fmt: skip
+                note("validation/lm loss value", step, loss)
+    (folder / "rank.out").write_text(out.getvalue())
+    expect(folder, "rank.out", dict(seen), "lm loss", val="validation/lm loss value",
+           lr="learning rate", grad_norm="grad norm")  # fmt: skip
+
+
 def text_log_lightgbm(folder: Path) -> None:
     """Keep what lightgbm.train prints, closed by the best iteration over again."""
     lightgbm: Any = import_module("lightgbm")
@@ -1706,6 +1801,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "json_table/xgboost_fit": json_table_xgboost_fit,
     "text_log/spacy": text_log_spacy,
     "text_log/espnet": text_log_espnet,
+    "text_log/megatron": text_log_megatron,
     "text_log/fairseq": text_log_fairseq,
     "text_log/fairseq_simple": text_log_fairseq_simple,
     "text_log/lightning": text_log_lightning,
