@@ -1297,6 +1297,28 @@ def table_tensorboard_export(folder: Path) -> None:
     expect(folder, name, {"train_loss": (steps, loss)}, "train_loss")
 
 
+def table_tbparse(folder: Path) -> None:
+    """Keep the long table that tbparse makes of event files; pandas writes their NaN as a blank."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    tbparse: Any = import_module("tbparse")
+    steps = [10.0 * place for place in range(8)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for run, seed in (("calm", 27), ("proud", 29)):
+            loss, val = (np.float32(falling(8, seed + part)).tolist() for part in (0, 1))
+            if run == "proud":
+                loss[5:] = [math.inf, math.nan, math.nan]
+            with SummaryWriter(f"{scratch}/{run}") as writer:
+                for place, step in enumerate(steps):
+                    writer.add_scalar("train/loss", loss[place], int(step))
+                    if place % 3 == 0:
+                        writer.add_scalar("val/loss", val[place], int(step))
+            curves: Curves = {"train/loss": (steps, loss), "val/loss": (steps[::3], val[::3])}
+            expect(folder, f"scalars.csv#{run}", curves, "train/loss", val="val/loss")
+        found = tbparse.SummaryReader(scratch, extra_columns={"dir_name", "wall_time"})
+        found.scalars.to_csv(folder / "scalars.csv", index=False)
+
+
 def table_pandas_semicolon(folder: Path) -> None:
     """DataFrame.to_csv as a German spreadsheet wants it: semicolons, decimal commas and a BOM."""
     import pandas as pd
@@ -1788,6 +1810,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/pandas": table_pandas,
     "table/numpy": table_numpy,
     "table/pandas_semicolon": table_pandas_semicolon,
+    "table/tbparse": table_tbparse,
     "table/tensorboard_export": table_tensorboard_export,
     "text_log/pytorch_mnist": text_log_pytorch_mnist,
     "text_log/pytorch_tutorial": text_log_pytorch_tutorial,

@@ -487,6 +487,14 @@ def test_no_byte_of_a_vdlrecords_file_makes_another_error(place: int, byte: int)
 # --- tables ---------------------------------------------------------------------------------
 
 
+def test_a_long_table_that_stays_blank_went_on_with_nan(tmp_path: Path) -> None:
+    content = "step,tag,value\n0,loss,2\n0,val,\n1,loss,\n1,val,3\n2,loss,\n2,val,\n"
+    curves = one(write(tmp_path / "a.csv", content)).curves
+    np.testing.assert_array_equal(curves["loss"].value, [2, math.nan, math.nan])
+    assert curves["loss"].step.tolist() == [0, 1, 2]
+    assert curves["val"].value.tolist() == [3]
+
+
 @pytest.mark.parametrize(
     ("content", "step", "value"),
     [
