@@ -673,6 +673,58 @@ def text_log_fairseq_simple(folder: Path) -> None:
     expect(folder, "fairseq.log", curves, "loss", val="valid/loss", lr="lr", grad_norm="gnorm")
 
 
+def text_log_buildnanogpt(folder: Path) -> None:
+    """Keep what buildNanoGPT prints of a tiny GPT; its log.txt says the same.
+
+    What it would fetch from the network is put out of the way.
+    """
+    from unittest import mock
+
+    import torch
+
+    others = {name: mock.MagicMock() for name in ("datasets", "requests", "tiktoken",
+                                                  "transformers")}  # fmt: skip
+    with mock.patch.dict(sys.modules, others):
+        tool, model = import_module("buildNanoGPT.train"), import_module("buildNanoGPT.model")
+    rng = np.random.default_rng(0)
+
+    class Walks:
+        B, T = 4, 16
+
+        def reset(self) -> None:
+            pass
+
+        def next_batch(self) -> Any:
+            walks = rng.integers(0, 32, (4, 1)) + rng.integers(0, 2, (4, 17)).cumsum(axis=1)
+            tokens = torch.tensor(walks % 32)
+            return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+    out = io.StringIO()
+    torch.manual_seed(0)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        contextlib.redirect_stdout(out),
+        mock.patch.multiple(tool, hellaswag_eval=mock.Mock(), generate_text=mock.Mock()),
+        mock.patch.object(torch, "save"),
+    ):
+        size = {"block_size": 16, "vocab_size": 32, "n_layer": 1, "n_head": 2, "n_embd": 16}
+        settings = tool.TrainingConfig(total_batch_size=64, B=4, T=16, max_lr=0.02, max_steps=25,
+                                       warmup_steps=5, val_check_steps=10)  # fmt: skip
+        tool.train_GPT(model.GPT(master_process=True, config=model.GPTConfig(**size)), Walks(),
+                       Walks(), settings, tool.DDPConfig(), log_dir=scratch)  # fmt: skip
+        truth = [line.split() for line in (Path(scratch) / "log.txt").open()]
+    (folder / "train.log").write_text(out.getvalue())
+    points = {part: [(float(step), float(loss)) for step, kind, loss in truth if kind == part]
+              for part in ("train", "val")}  # fmt: skip
+    losses, judged = points["train"], points["val"]
+    # A validation comes before the step that it belongs to: it stands at the step before.
+    curves: Curves = {
+        "loss": ([step for step, _ in losses], [loss for _, loss in losses]),
+        "validation loss": ([step - 1 for step, _ in judged[1:]], [loss for _, loss in judged[1:]]),
+    }
+    expect(folder, "train.log", curves, "loss", val="validation loss", lr="lr")
+
+
 def text_log_megatron(folder: Path) -> None:
     """Keep what Megatron-Bridge's own functions print of numbers, as it trains on GPUs only.
 
@@ -1250,6 +1302,69 @@ def text_log_pytorch_tutorial(folder: Path) -> None:
     expect(folder, "console.txt", dict(seen), "train Loss", val="val Loss")
 
 
+def _regression(rate: float, growth: float = 1.0) -> list[tuple[float, float, float]]:
+    """Train at a rate that grows; return each epoch's loss, validation loss and share of hits."""
+    weight: Any = np.zeros((4, 1), dtype="float32")
+    rows: list[tuple[float, float, float]] = []
+    (x, y), (u, v) = _keras_data(0), _keras_data(1)
+    with np.errstate(all="ignore"):
+        for epoch in range(8):
+            wrong = x @ weight - y
+            weight = weight - rate * growth**epoch * 2 * x.T @ wrong / len(x)
+            judged = u @ weight - v
+            rows.append((float((wrong**2).mean()), float((judged**2).mean()),
+                         float((abs(judged) < 1).mean())))  # fmt: skip
+    return rows
+
+
+def text_log_printed(folder: Path) -> None:
+    """Keep what a training prints by print and by logging, till it diverges."""
+    import logging
+
+    rows, out = _regression(0.1, 300.0), io.StringIO()
+    best = math.inf
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("training")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    with contextlib.redirect_stdout(out):
+        logger.info("Starting training")
+        for epoch, (loss, val, share) in enumerate(rows, 1):
+            print(f"Epoch {epoch}/8, Train Loss: {loss:.4f}, Val Loss: {val:.4f}, "
+                  f"Val Acc: {share:.2%}")  # fmt: skip
+            if val < best:
+                print(f"Epoch {epoch}: val_loss improved from {best:.5f} to {val:.5f}, saving")
+                best = val
+        logger.info("Finished")
+    (folder / "train.txt").write_text(out.getvalue())
+    steps = [float(epoch) for epoch in range(1, 9)]
+    curves: Curves = {
+        "Train Loss": (steps, [float(f"{row[0]:.4f}") for row in rows]),
+        "Val Loss": (steps, [float(f"{row[1]:.4f}") for row in rows]),
+        "Val Acc": (steps, [round(100 * row[2], 2) for row in rows]),
+    }
+    expect(folder, "train.txt", curves, "Train Loss", val="Val Loss")
+
+
+def json_table_orjson_sweep(folder: Path) -> None:
+    """Keep the histories of a sweep by name, as orjson writes them: NaN and infinity are null."""
+    orjson: Any = import_module("orjson")
+
+    sweep = {"lr=0.1": _regression(0.1), "lr=10": _regression(10, 1e10)}
+    steps = [float(epoch) for epoch in range(8)]
+    logs: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for name, rows in sweep.items():
+        parts = {part: [row[place] for row in rows] for place, part in enumerate(("train", "val"))}
+        logs[name] = {part: {"loss": series} for part, series in parts.items()}
+        curves: Curves = {
+            f"{part}/loss": (steps, [x if math.isfinite(x) else math.nan for x in series])
+            for part, series in parts.items()
+        }
+        expect(folder, f"sweep.json#{name}", curves, "train/loss", val="val/loss")
+    (folder / "sweep.json").write_bytes(orjson.dumps(logs))
+
+
 def text_log_tqdm(folder: Path) -> None:
     """Keep the coloured bars of tqdm, which show a loss before its batch is counted."""
     tqdm: Any = import_module("tqdm").tqdm
@@ -1267,6 +1382,34 @@ def text_log_tqdm(folder: Path) -> None:
     curves: Curves = {"loss": ([float(step) for step in range(5, 61, 5)],
                                [float(f"{loss:.3g}") for loss in losses[4::5]])}  # fmt: skip
     expect(folder, "console.log", curves, "loss")
+
+
+def table_csv_long(folder: Path) -> None:
+    """One row a value, as the csv module of Python writes it: NaN is a word."""
+    import csv
+
+    rows = _long_rows(folder, "log.csv")
+    with (folder / "log.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table_pandas_appended(folder: Path) -> None:
+    """DataFrame.to_csv after each part of a training: resumed once, then another run."""
+    import pandas as pd
+
+    loss, accuracy = [*falling(9, 30), *falling(4, 31)], [2.5 * place for place in range(13)]
+    loss[12] = math.nan
+    steps = [*(10.0 * place for place in range(9)), 0.0, 10.0, 20.0, 30.0]
+    for part in (slice(4), slice(4, 9), slice(9, 13)):
+        table = pd.DataFrame({"step": steps[part], "loss": loss[part], "acc": accuracy[part]})
+        table["acc"] = table["acc"].map("{}%".format)
+        table.astype({"step": int}).to_csv(folder / "log.tsv", mode="a", sep="\t", index=False,
+                                           na_rep="NaN")  # fmt: skip
+    for number, part in enumerate((slice(9), slice(9, 13)), 1):
+        curves: Curves = {"loss": (steps[part], loss[part]), "acc": (steps[part], accuracy[part])}
+        expect(folder, f"log.tsv#{number}", curves, "loss")
 
 
 def table_tensorboard_export(folder: Path) -> None:
@@ -1305,7 +1448,8 @@ def table_tbparse(folder: Path) -> None:
     steps = [10.0 * place for place in range(8)]
     with tempfile.TemporaryDirectory() as scratch:
         for run, seed in (("calm", 27), ("proud", 29)):
-            loss, val = (np.float32(falling(8, seed + part)).tolist() for part in (0, 1))
+            loss, val = (np.asarray(falling(8, seed + part), dtype=np.float32).tolist()
+                         for part in (0, 1))  # fmt: skip
             if run == "proud":
                 loss[5:] = [math.inf, math.nan, math.nan]
             with SummaryWriter(f"{scratch}/{run}") as writer:
@@ -1747,24 +1891,29 @@ def parquet_history(folder: Path) -> None:
     expect(folder, "0000.parquet", curves, "train/loss", val="eval.loss", lr="lr")
 
 
-def parquet_long(folder: Path) -> None:
-    """Write one row a value, the rows of two runs mixed, in several row groups."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _long_rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Make rows of one value each, those of two runs mixed, and expect them of a file."""
     steps = [10.0 * place for place in range(12)]
     loss = {"b": falling(12, 17), "a": [*falling(12, 18)[:10], math.nan, math.inf]}
     val = {"b": falling(12, 19), "a": falling(12, 20)}
-    rows = [
+    for run in loss:
+        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
+        expect(folder, f"{name}#{run}", curves, "loss", val="val_loss")
+    return [
         {"run_id": run, "tag": tag, "step": int(step), "value": series[run][place]}
         for place, step in enumerate(steps)
         for run in loss
         for tag, series in (("loss", loss), ("val_loss", val))
     ]
+
+
+def parquet_long(folder: Path) -> None:
+    """Write one row a value, the rows of two runs mixed, in several row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = _long_rows(folder, "metrics.parquet")
     pq.write_table(pa.Table.from_pylist(rows), folder / "metrics.parquet", row_group_size=7)
-    for run in loss:
-        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
-        expect(folder, f"metrics.parquet#{run}", curves, "loss", val="val_loss")
 
 
 def parquet_lists(folder: Path) -> None:
@@ -1811,10 +1960,13 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/numpy": table_numpy,
     "table/pandas_semicolon": table_pandas_semicolon,
     "table/tbparse": table_tbparse,
+    "table/csv_long": table_csv_long,
+    "table/pandas_appended": table_pandas_appended,
     "table/tensorboard_export": table_tensorboard_export,
     "text_log/pytorch_mnist": text_log_pytorch_mnist,
     "text_log/pytorch_tutorial": text_log_pytorch_tutorial,
     "text_log/tqdm": text_log_tqdm,
+    "text_log/printed": text_log_printed,
     "text_log/keras": text_log_keras,
     "text_log/huggingface": text_log_huggingface,
     "text_log/xgboost": text_log_xgboost,
@@ -1825,6 +1977,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "text_log/spacy": text_log_spacy,
     "text_log/espnet": text_log_espnet,
     "text_log/megatron": text_log_megatron,
+    "text_log/buildnanogpt": text_log_buildnanogpt,
     "text_log/fairseq": text_log_fairseq,
     "text_log/fairseq_simple": text_log_fairseq_simple,
     "text_log/lightning": text_log_lightning,
@@ -1837,6 +1990,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "table/yolov5": table_yolov5,
     "json_table/detectron2": json_table_detectron2,
     "json_table/deepobs": json_table_deepobs,
+    "json_table/orjson_sweep": json_table_orjson_sweep,
     "visualdl/writer": visualdl_writer,
     "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,

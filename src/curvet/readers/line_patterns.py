@@ -26,7 +26,7 @@ _NAMED = re.compile(
 )
 _ASSIGNED = re.compile(rf"(\w{{1,60}})=({_NUMBER})", re.I)
 _COUNTER = re.compile(
-    r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4}"
+    r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4} {0,8}"
     r"(\d+(?:\.\d+)?)(?:\s?/\s?\d+)?(?![\w.])",
     re.I,
 )
