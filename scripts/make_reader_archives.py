@@ -6,8 +6,20 @@ Each case is written anew together with expected.json, which holds what was hand
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
 spacy, dvclive, mmengine, ultralytics, yolov5, detectron2 (0.5, by its source: PyPI has no wheel),
-espnet, wandb, mlflow and trackio, each for its own cases; cases of the name "hand_*" in
-tests/archives were typed after the documentation of tools that are not installed here.
+espnet, wandb, mlflow, trackio, tqdm, tbparse, orjson and buildNanoGPT, each for its own cases. The
+older ones need company:
+
+- keras_2: tensorflow-cpu 2.15.
+- fairseq 0.12, mmcv 1.7 (MMCV_WITH_OPS=0) and deepobs 1.1: Python 3.10, torch 1.12, torchvision
+  0.13, torchaudio 0.12, numpy 1.23, setuptools 65, tensorboardX; deepobs, installed without what it
+  asks for, takes tensorflow-cpu 2.10, matplotlib2tikz 0.6, pandas, seaborn and scipy.
+- paddlenlp 2.8: huggingface_hub 0, datasets 3.2, pyarrow 18 and aistudio_sdk 0.2.
+- paddledet 2.6: installed without what it asks for, beside opencv-python-headless, pycocotools,
+  motmetrics, imgaug, typeguard and their like.
+- megatron: megatron-core 0.16 and megatron-bridge 0.3, installed without what they ask for.
+
+Cases of the name "hand_*" in tests/archives were typed: a page of W&B's server exports the two
+tables, and nanoGPT is a script and no package.
 """
 
 from __future__ import annotations

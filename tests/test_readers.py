@@ -403,6 +403,14 @@ def test_either_of_mmcvs_logs_will_do(tmp_path: Path, kept: str) -> None:
     assert channels.val.step.tolist() == [10, 20, 30]
 
 
+def test_mmcvs_log_by_iterations_is_known_by_its_lines(tmp_path: Path) -> None:
+    form = "2022-01-01 10:00:00,123 - mmseg - INFO - Iter [{}/15]\tlr: 5.000e-02, loss: {}\n"
+    content = form.format(5, 2.5) + form.format(10, 2.0)
+    run = one(write(tmp_path / "20220101_100000.log", content))
+    assert (run.format, run.logging) == ("mmengine", MMCV)
+    assert run.curves["loss"].step.tolist() == [5, 10]
+
+
 def test_a_series_alone_in_a_file_is_called_by_the_file(tmp_path: Path) -> None:
     assert assign(one(write(tmp_path / "train_loss.csv", "step,value\n0,2\n1,1\n"))).loss.tag == (
         "train_loss"

@@ -211,6 +211,12 @@ PATTERNS = (
         re.compile(rf" - mm\w{{1,20}} - INFO - Epoch \[(?P<epoch>\d+)\]\[{_INNER}\]"),
         logging=MMCV,
     ),
+    Pattern(
+        "mmcv",
+        "info - iter [",
+        re.compile(r" - mm\w{1,20} - INFO - Iter \[(?P<step>\d+)/\d+\]"),
+        logging=MMCV,
+    ),
     Pattern(  # PaddleDetection, PaddleClas, mmengine, Flair, fairseq, the examples of PyTorch
         "epoch and step inside",
         "epoch",
