@@ -734,7 +734,7 @@ def text_log_buildnanogpt(folder: Path) -> None:
         "loss": ([step for step, _ in losses], [loss for _, loss in losses]),
         "validation loss": ([step - 1 for step, _ in judged[1:]], [loss for _, loss in judged[1:]]),
     }
-    expect(folder, "train.log", curves, "loss", val="validation loss", lr="lr")
+    expect(folder, "train.log", curves, "loss", val="validation loss", lr="lr", grad_norm="norm")
 
 
 def text_log_megatron(folder: Path) -> None:
