@@ -6,8 +6,20 @@ Each case is written anew together with expected.json, which holds what was hand
 and not what curvet reads. Needs torch, tensorboard, tensorflow (with keras), transformers,
 accelerate, lightning, pandas, visualdl, paddlepaddle, paddleformers, catboost, xgboost, lightgbm,
 spacy, dvclive, mmengine, ultralytics, yolov5, detectron2 (0.5, by its source: PyPI has no wheel),
-espnet, wandb, mlflow and trackio, each for its own cases; cases of the name "hand_*" in
-tests/archives were typed after the documentation of tools that are not installed here.
+espnet, wandb, mlflow, trackio, tqdm, tbparse, orjson and buildNanoGPT, each for its own cases. The
+older ones need company:
+
+- keras_2: tensorflow-cpu 2.15.
+- fairseq 0.12, mmcv 1.7 (MMCV_WITH_OPS=0) and deepobs 1.1: Python 3.10, torch 1.12, torchvision
+  0.13, torchaudio 0.12, numpy 1.23, setuptools 65, tensorboardX; deepobs, installed without what it
+  asks for, takes tensorflow-cpu 2.10, matplotlib2tikz 0.6, pandas, seaborn and scipy.
+- paddlenlp 2.8: huggingface_hub 0, datasets 3.2, pyarrow 18 and aistudio_sdk 0.2.
+- paddledet 2.6: installed without what it asks for, beside opencv-python-headless, pycocotools,
+  motmetrics, imgaug, typeguard and their like.
+- megatron: megatron-core 0.16 and megatron-bridge 0.3, installed without what they ask for.
+
+Cases of the name "hand_*" in tests/archives were typed: a page of W&B's server exports the two
+tables, and nanoGPT is a script and no package.
 """
 
 from __future__ import annotations
@@ -136,6 +148,17 @@ def _keras_fit(*callbacks: Any, epochs: int = 6, verbose: int = 0) -> dict[str, 
         callbacks=list(callbacks),
     )
     return {tag: [float(v) for v in values] for tag, values in history.history.items()}
+
+
+def _loaders() -> list[Any]:
+    import torch
+
+    return [
+        torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
+        )
+        for seed in (0, 1)
+    ]
 
 
 def tensorboard_keras(folder: Path) -> None:
@@ -366,12 +389,7 @@ def lightning_csv_trainer(folder: Path) -> None:
             return torch.optim.SGD(self.parameters(), 0.05)
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
+    loaders = _loaders()
     net = Net()
     trainer = lightning.Trainer(
         max_epochs=3, logger=loggers.CSVLogger(str(folder)), log_every_n_steps=5, accelerator="cpu",
@@ -610,6 +628,210 @@ def _as_espnet(value: float) -> float:
     return float(f"{value:.3f}" if 1e-3 < abs(value) < 1e3 else f"{value:.3e}")
 
 
+def _fairseq_trained(log_format: str, path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """Train a tiny language model with fairseq-train, keep what it logs; TensorBoard says more."""
+    events: Any = import_module("tensorboard.backend.event_processing.event_accumulator")
+
+    rng = np.random.default_rng(0)
+    run = [sys.executable, "-W", "ignore", "-c"]
+    flags = [
+        *("data", "--task", "language_modeling", "--arch", "transformer_lm", "--cpu"),
+        *("--decoder-layers", "1", "--decoder-embed-dim", "16", "--decoder-ffn-embed-dim", "16"),
+        *("--decoder-attention-heads", "2", "--tokens-per-sample", "16", "--batch-size", "4"),
+        *("--optimizer", "adam", "--lr", "0.01", "--clip-norm", "1", "--max-epoch", "3"),
+        *("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "10", "--num-workers", "0"),
+        *("--log-format", log_format, "--log-interval", "5", "--tensorboard-logdir", "truth"),
+        *("--save-dir", "checkpoints", "--no-save"),
+    ]
+    with tempfile.TemporaryDirectory() as work:
+        for name, count in (("train", 60), ("valid", 20)):
+            walks = (rng.integers(0, 5) + rng.integers(0, 2, 15).cumsum() for _ in range(count))
+            lines = [" ".join("abcdefgh"[place % 8] for place in walk) for walk in walks]
+            (Path(work) / name).write_text("\n".join(lines) + "\n")
+        subprocess.run(
+            [*run, "from fairseq_cli.preprocess import cli_main; cli_main()", "--only-source",
+             "--trainpref", "train", "--validpref", "valid", "--destdir", "data"],
+            cwd=work, check=True, capture_output=True)  # fmt: skip
+        done = subprocess.run([*run, "from fairseq_cli.train import cli_main; cli_main()", *flags],
+                              cwd=work, check=True, capture_output=True, text=True)  # fmt: skip
+        found = {part: events.EventAccumulator(f"{work}/truth/{part}").Reload()
+                 for part in ("train_inner", "valid", "train")}  # fmt: skip
+    # Above them stand the settings and the machine.
+    lines = done.stdout.splitlines(keepends=True)
+    begin = next(i for i, line in enumerate(lines) if "begin training epoch 1" in line)
+    path.write_text("".join(lines[begin:]))
+    return {
+        f"{part}/{tag}": ([float(point.step) for point in events],
+                          [float(f"{point.value:g}") for point in events])
+        for part, kept in found.items()
+        for tag in kept.Tags()["scalars"]
+        for events in [kept.Scalars(tag)]
+    }  # fmt: skip
+
+
+def text_log_fairseq(folder: Path) -> None:
+    """Keep what fairseq-train logs as JSON: since the last log, of an epoch, of a validation."""
+    seen = _fairseq_trained("json", folder / "fairseq.log")
+    curves: Curves = {tag: seen[f"train_inner/{tag}"] for tag in ("loss", "gnorm", "lr")}
+    curves |= {"valid_loss": seen["valid/loss"], "epoch/loss": seen["train/loss"]}
+    expect(folder, "fairseq.log", curves, "loss", val="valid_loss", lr="lr", grad_norm="gnorm")
+
+
+def text_log_fairseq_simple(folder: Path) -> None:
+    """Keep what fairseq-train logs into a file unasked: lines of words."""
+    seen = _fairseq_trained("simple", folder / "fairseq.log")
+    curves: Curves = {tag: seen[f"train_inner/{tag}"] for tag in ("loss", "gnorm", "lr")}
+    curves |= {"valid/loss": seen["valid/loss"], "epoch/loss": seen["train/loss"]}
+    expect(folder, "fairseq.log", curves, "loss", val="valid/loss", lr="lr", grad_norm="gnorm")
+
+
+def text_log_buildnanogpt(folder: Path) -> None:
+    """Keep what buildNanoGPT prints of a tiny GPT; its log.txt says the same.
+
+    What it would fetch from the network is put out of the way.
+    """
+    from unittest import mock
+
+    import torch
+
+    others = {name: mock.MagicMock() for name in ("datasets", "requests", "tiktoken",
+                                                  "transformers")}  # fmt: skip
+    with mock.patch.dict(sys.modules, others):
+        tool, model = import_module("buildNanoGPT.train"), import_module("buildNanoGPT.model")
+    rng = np.random.default_rng(0)
+
+    class Walks:
+        B, T = 4, 16
+
+        def reset(self) -> None:
+            pass
+
+        def next_batch(self) -> Any:
+            walks = rng.integers(0, 32, (4, 1)) + rng.integers(0, 2, (4, 17)).cumsum(axis=1)
+            tokens = torch.tensor(walks % 32)
+            return tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+
+    out = io.StringIO()
+    torch.manual_seed(0)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        contextlib.redirect_stdout(out),
+        mock.patch.multiple(tool, hellaswag_eval=mock.Mock(), generate_text=mock.Mock()),
+        mock.patch.object(torch, "save"),
+    ):
+        size = {"block_size": 16, "vocab_size": 32, "n_layer": 1, "n_head": 2, "n_embd": 16}
+        settings = tool.TrainingConfig(total_batch_size=64, B=4, T=16, max_lr=0.02, max_steps=25,
+                                       warmup_steps=5, val_check_steps=10)  # fmt: skip
+        tool.train_GPT(model.GPT(master_process=True, config=model.GPTConfig(**size)), Walks(),
+                       Walks(), settings, tool.DDPConfig(), log_dir=scratch)  # fmt: skip
+        truth = [line.split() for line in (Path(scratch) / "log.txt").open()]
+    (folder / "train.log").write_text(out.getvalue())
+    points = {part: [(float(step), float(loss)) for step, kind, loss in truth if kind == part]
+              for part in ("train", "val")}  # fmt: skip
+    losses, judged = points["train"], points["val"]
+    # A validation comes before the step that it belongs to: it stands at the step before.
+    curves: Curves = {
+        "loss": ([step for step, _ in losses], [loss for _, loss in losses]),
+        "validation loss": ([step - 1 for step, _ in judged[1:]], [loss for _, loss in judged[1:]]),
+    }
+    expect(folder, "train.log", curves, "loss", val="validation loss", lr="lr", grad_norm="norm")
+
+
+def text_log_megatron(folder: Path) -> None:
+    """Keep what Megatron-Bridge's own functions print of numbers, as it trains on GPUs only.
+
+    What they import beside, and do not need to print, is put out of the way.
+    """
+    from importlib.metadata import distribution
+    from types import ModuleType, SimpleNamespace
+    from unittest import mock
+
+    import torch
+
+    found = str(distribution("megatron-bridge").locate_file("megatron/bridge"))
+    others: dict[str, Any] = {
+        f"megatron.bridge.{name}": mock.MagicMock()
+        for name in (
+            "data", "data.finetuning", "data.iterator_utils", "training.callbacks",
+            "training.config", "training.fault_tolerance", "training.state",
+            "training.forward_step_func_types", "training.utils.flop_utils",
+            "training.utils.mlflow_utils", "training.utils.pg_utils",
+            "training.utils.theoretical_memory_utils",
+        )
+    }  # fmt: skip
+    for name in ("", ".training", ".training.utils", ".utils"):
+        package = others[f"megatron.bridge{name}"] = ModuleType(f"megatron.bridge{name}")
+        package.__path__ = [f"{found}{name.replace('.', '/')}"]
+    with mock.patch.dict(sys.modules, others):
+        tool: Any = import_module("megatron.bridge.training.utils.train_utils")
+        judge: Any = import_module("megatron.bridge.training.eval")
+    tool.get_num_microbatches = lambda: 1
+    tool.num_floating_point_operations = lambda *_: 1e12
+    tool.print_rank_0 = print
+    tool.reduce_max_stat_across_model_parallel_group = lambda stat, mp_group: stat
+
+    state, config, totals = mock.MagicMock(), mock.MagicMock(), {}  # type: ignore[var-annotated]
+    state.train_state = SimpleNamespace(step=0, consumed_train_samples=0, skipped_train_samples=0)
+    state.tensorboard_logger = state.wandb_logger = state.mlflow_logger = None
+    state.energy_monitor = config.profiling = None
+    state.timers.return_value.elapsed.return_value = 31.7
+    config.model.num_moe_experts = config.model.mtp_num_layers = None
+    config.logger.timing_log_level, config.logger.log_interval = 0, 10
+    config.logger.log_timers_to_tensorboard = config.logger.log_throughput = False
+    config.train.micro_batch_size, config.train.train_iters, config.data_parallel_size = 4, 60, 1
+
+    # In half precision the first steps are skipped until the scale of the loss fits.
+    losses = [round(1024 * 4 * number) / 1024 for number in falling(60, 24)]
+    rates = [3e-5 * min(step, 30) for step in range(1, 61)]
+    norms = [*falling(60, 25)[:49], math.nan, *falling(60, 26)[:10]]
+    valid = {20: 8.5, 40: 5.25, 60: 2.75}
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        name: ([], [])
+        for name in ("lm loss", "grad norm", "learning rate", "loss scale",
+                     "validation/lm loss value")
+    }  # fmt: skip
+    kept: list[float] = []
+    out, tensor = io.StringIO(), torch.tensor
+
+    def note(name: str, step: int, number: float) -> None:
+        seen[name][0].append(float(step))
+        seen[name][1].append(number)
+
+    with (
+        contextlib.redirect_stdout(out),
+        mock.patch.object(torch, "tensor", lambda *a, device=None, **k: tensor(*a, **k)),
+    ):
+        for step, loss in enumerate(losses, 1):
+            skipped = step <= 12 or 25 < step <= 28
+            scale = 2.0 ** (32 - step) if step <= 12 else 2.0**20
+            norm = None if skipped else norms[step - 1]
+            state.train_state.step, state.train_state.consumed_train_samples = step, 4 * step
+            kept += [] if skipped else [loss]
+            tool.training_log(
+                {"lm loss": tensor([math.nan if skipped else loss])}, totals, rates[step - 1],
+                None, scale, False, int(skipped), norm, None, None, config, state, [], [],
+            )  # fmt: skip
+            if step % 10 == 0:
+                note("learning rate", step, float(f"{rates[step - 1]:.6E}"))
+                note("loss scale", step, float(f"{scale:.1f}"))
+                if kept:
+                    note("lm loss", step, float(f"{np.mean(kept):.6E}"))
+                if norm is not None:
+                    note("grad norm", step, float(f"{norm:.3f}"))
+                kept = []
+            if step in valid:
+                loss = valid[step]
+                judge.evaluate = mock.Mock(return_value=({"lm loss": tensor(loss)}, None, False))
+                judge.evaluate_and_print_results(
+                    state, f"iteration {step}", None, None, [], config,
+                    callback_manager=mock.MagicMock(),
+                )  # fmt: skip
+                note("validation/lm loss value", step, loss)
+    (folder / "rank.out").write_text(out.getvalue())
+    expect(folder, "rank.out", dict(seen), "lm loss", val="validation/lm loss value",
+           lr="learning rate", grad_norm="grad norm")  # fmt: skip
+
+
 def text_log_lightgbm(folder: Path) -> None:
     """Keep what lightgbm.train prints, closed by the best iteration over again."""
     lightgbm: Any = import_module("lightgbm")
@@ -675,14 +897,16 @@ def dvclive_live(folder: Path) -> None:
     expect(folder, "dvclive", curves, "train/loss", val="eval/loss", lr="lr")
 
 
-def mmengine_runner(folder: Path) -> None:
-    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+def _mmengine_trained(
+    scratch: str, score: str, judge: Callable[[Any], Any], **settings: Any
+) -> tuple[str, Curves]:
+    """Train with mmengine's Runner; return its time, losses and scores, the means of `judge`."""
     import torch
 
     base_model: Any = import_module("mmengine.model").BaseModel
     base_metric: Any = import_module("mmengine.evaluator").BaseMetric
     base_hook: Any = import_module("mmengine.hooks").Hook
-    seen: Curves = {"loss": ([], []), "val/loss": ([], [])}
+    seen: Curves = {"loss": ([], []), f"val/{score}": ([], [])}
 
     class Net(base_model):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -690,15 +914,15 @@ def mmengine_runner(folder: Path) -> None:
             self.layer = torch.nn.Linear(4, 1)
 
         def forward(self, x: Any, y: Any, mode: str = "loss") -> Any:
-            loss = ((self.layer(x) - y) ** 2).mean()
-            return {"loss": loss} if mode == "loss" else [float(loss)]
+            wrong = self.layer(x) - y
+            return {"loss": (wrong**2).mean()} if mode == "loss" else [float(judge(wrong))]
 
-    class Loss(base_metric):  # type: ignore[misc]
+    class Score(base_metric):  # type: ignore[misc]
         def process(self, batch: Any, samples: Any) -> None:
             self.results += samples
 
         def compute_metrics(self, results: Any) -> dict[str, float]:
-            return {"loss": float(np.mean(results))}
+            return {score: float(np.mean(results))}
 
     class Keep(base_hook):  # type: ignore[misc]
         def after_train_iter(
@@ -709,27 +933,28 @@ def mmengine_runner(folder: Path) -> None:
                 cast(list[float], seen["loss"][1]).append(float(outputs["loss"]))
 
         def after_val_epoch(self, runner: Any, metrics: Any) -> None:
-            cast(list[float], seen["val/loss"][0]).append(float(runner.iter))
-            cast(list[float], seen["val/loss"][1]).append(metrics["loss"])
+            cast(list[float], seen[f"val/{score}"][0]).append(float(runner.iter))
+            cast(list[float], seen[f"val/{score}"][1]).append(metrics[score])
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+    loaders = _loaders()
+    with contextlib.redirect_stdout(io.StringIO()):
         runner = import_module("mmengine.runner").Runner(
             model=Net(), work_dir=scratch, train_dataloader=loaders[0],
-            val_dataloader=loaders[1], val_evaluator=[Loss()], val_cfg={},
+            val_dataloader=loaders[1], val_evaluator=[Score()], val_cfg={},
             train_cfg={"by_epoch": True, "max_epochs": 3, "val_interval": 1},
-            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}},
+            optim_wrapper={"optimizer": {"type": "SGD", "lr": 0.05}, **settings},
             default_hooks={"logger": {"type": "LoggerHook", "interval": 5}},
             log_processor={"window_size": 1}, custom_hooks=[Keep()],
         )  # fmt: skip
         runner.train()
-        name = runner.timestamp
+    return runner.timestamp, seen
+
+
+def mmengine_runner(folder: Path) -> None:
+    """vis_data/scalars.json, <time>.json and <time>.log of one training by epochs."""
+    with tempfile.TemporaryDirectory() as scratch:
+        name, seen = _mmengine_trained(scratch, "loss", lambda wrong: (wrong**2).mean())
         shutil.copytree(Path(scratch) / name, folder / "work" / name)
     text = folder / "work" / name / f"{name}.log"
     # Above them stand the machine and its paths.
@@ -738,6 +963,75 @@ def mmengine_runner(folder: Path) -> None:
     text.write_text("".join(lines))
     (folder / "work" / name / "vis_data" / "config.py").unlink(missing_ok=True)
     expect(folder, f"work/{name}", seen, "loss", val="val/loss", lr="lr")
+
+
+def mmengine_no_loss_in_validation(folder: Path) -> None:
+    """<time>.json alone: gradient norms, and a validation that knows the accuracy only."""
+    with tempfile.TemporaryDirectory() as scratch:
+        name, seen = _mmengine_trained(
+            scratch, "accuracy/top1", lambda wrong: 100 * (abs(wrong) < 1).mean(dtype=float),
+            clip_grad={"max_norm": 100},
+        )  # fmt: skip
+        shutil.copy(Path(scratch) / name / "vis_data" / f"{name}.json", folder)
+    expect(folder, f"{name}.json", seen, "loss", lr="lr", grad_norm="grad_norm")
+
+
+def mmengine_mmcv(folder: Path) -> None:
+    """<time>.log.json and <time>.log of mmcv 1: epochs count anew, a growing rate ends in NaN."""
+    import time
+
+    import torch
+
+    runners: Any = import_module("mmcv.runner")
+    parallel: Any = import_module("mmcv.parallel").MMDataParallel
+    utils: Any = import_module("mmcv.utils")
+    seen: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+
+    class Net(runners.BaseModule):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 1)
+
+        def train_step(self, batch: Any, optimizer: Any) -> Any:
+            near, far = ((self.layer(batch[0]) - batch[1]) ** 2).sort(dim=0).values.chunk(2)
+            parts = {"loss_near": near.mean() / 2, "loss_far": far.mean() / 2}
+            loss = sum(parts.values())
+            losses = {name: float(part) for name, part in {**parts, "loss": loss}.items()}
+            seen[self.training].append(losses)
+            return {"loss": loss, "log_vars": losses, "num_samples": len(batch[0])}
+
+        val_step = train_step
+
+    torch.manual_seed(0)
+    net, stamp = Net(), time.strftime("%Y%m%d_%H%M%S")
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        runner = runners.EpochBasedRunner(
+            parallel(net, device_ids=[-1]), work_dir=scratch, max_epochs=3,
+            optimizer=torch.optim.SGD(net.parameters(), 0.001), meta={"seed": 0, "exp_name": "net"},
+            logger=utils.get_logger("mmcv", f"{scratch}/{stamp}.log"),
+        )  # fmt: skip
+        runner.timestamp = stamp
+        runner.register_training_hooks(
+            {"policy": "Exp", "gamma": 2, "by_epoch": False}, {"grad_clip": {"max_norm": math.inf}},
+            log_config={"interval": 5, "hooks": [{"type": "TextLoggerHook"}]},
+        )  # fmt: skip
+        runner.run(_loaders(), [("train", 1), ("val", 1)])
+        (folder / "work").mkdir()
+        for suffix in ("log", "log.json"):
+            shutil.copy(f"{scratch}/{stamp}.{suffix}", folder / "work")
+    text = folder / "work" / f"{stamp}.log"
+    # Above them stand the machine and its paths.
+    text.write_text("".join(line for line in text.read_text().splitlines(keepends=True)
+                            if "INFO - Epoch" in line))  # fmt: skip
+
+    def means(rows: list[dict[str, float]], tag: str, count: int) -> list[float]:
+        return [round(float(np.mean([row[tag] for row in rows[place : place + count]])), 5)
+                for place in range(0, 30, count)]  # fmt: skip
+
+    steps, ends = [5.0 * place for place in range(1, 7)], [10.0, 20.0, 30.0]
+    curves: Curves = {tag: (steps, means(seen[True], tag, 5)) for tag in ("loss", "loss_far")}
+    curves["val/loss"] = (ends, means(seen[False], "loss", 10))
+    expect(folder, "work", curves, "loss", val="val/loss", lr="lr", grad_norm="grad_norm")
 
 
 def _paddle_fit(*callbacks: Any, verbose: int) -> tuple[str, Curves]:
@@ -791,13 +1085,10 @@ def visualdl_paddle(folder: Path) -> None:
     expect(folder, "vdl", curves, "train/loss", val="eval/loss")
 
 
-def text_log_paddleformers(folder: Path) -> None:
-    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
-    import logging
-
+def _paddle_trained(tool: str, output: str, growth: float = 0.0, **settings: Any) -> Curves:
+    """Train with PaddleNLP or PaddleFormers, maybe at a growing rate; return what was logged."""
     paddle: Any = import_module("paddle")
-    trainer: Any = import_module("paddleformers.trainer")
-    logger = import_module("paddleformers.utils.log").logger.logger
+    trainer: Any = import_module(f"{tool}.trainer")
     seen: Curves = {"loss": ([], []), "eval_loss": ([], [])}
 
     class Net(paddle.nn.Layer):  # type: ignore[misc]
@@ -827,23 +1118,46 @@ def text_log_paddleformers(folder: Path) -> None:
                     cast(list[float], seen[tag][1]).append(float(logs[tag]))
 
     paddle.seed(0)
+    arguments = trainer.TrainingArguments(
+        output, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
+        evaluation_strategy="steps", report_to=[], seed=0, device="cpu", disable_tqdm=True,
+        do_train=True, amp_master_grad=False, **settings,
+    )  # fmt: skip
+    net, steered = Net(), (None, None)
+    if growth:
+        rate = paddle.optimizer.lr.LambdaDecay(0.001, lambda step: growth**step)
+        steered = (paddle.optimizer.SGD(rate, parameters=net.parameters()), rate)
+    trainer.Trainer(model=net, args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
+                    callbacks=[Keep()], optimizers=steered).train()  # fmt: skip
+    return seen
+
+
+def text_log_paddleformers(folder: Path) -> None:
+    """Keep the coloured lines of PaddleFormers' Trainer, which PaddleNLP's look like, too."""
+    import logging
+
+    logger = import_module("paddleformers.utils.log").logger.logger
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.handlers[0].formatter)
     logger.addHandler(handler)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = trainer.TrainingArguments(
-            scratch, max_steps=30, per_device_train_batch_size=8, logging_steps=5, eval_steps=10,
-            evaluation_strategy="steps", save_strategy="no", learning_rate=0.05, report_to=[],
-            seed=0, device="cpu", disable_tqdm=True, do_train=True, amp_master_grad=False,
-        )  # fmt: skip
-        trainer.Trainer(model=Net(), args=arguments, train_dataset=Data(0), eval_dataset=Data(1),
-                        callbacks=[Keep()]).train()  # fmt: skip
+        seen = _paddle_trained("paddleformers", scratch, save_strategy="no", learning_rate=0.05)
     # Above them stand the settings with the paths of the machine.
     text = "".join(line for line in lines.getvalue().splitlines(keepends=True)
                    if "loss: " in line and "INFO" in line)  # fmt: skip
     (folder / "train.log").write_text(text)
     expect(folder, "train.log", seen, "loss", val="eval_loss", lr="learning_rate")
+
+
+def trainer_state_paddlenlp(folder: Path) -> None:
+    """Three checkpoints of a test of learning rates: infinity and NaN stay what they are."""
+    with tempfile.TemporaryDirectory() as scratch:
+        seen = _paddle_trained("paddlenlp", scratch, growth=2.0, save_steps=10, max_grad_norm=0.0)
+        for state in Path(scratch).glob("checkpoint-*/trainer_state.json"):
+            (folder / "out" / state.parent.name).mkdir(parents=True)
+            shutil.copy(state, folder / "out" / state.parent.name)
+    expect(folder, "out", seen, "loss", val="eval_loss", lr="learning_rate")
 
 
 def text_log_lightning(folder: Path) -> None:
@@ -880,12 +1194,7 @@ def text_log_lightning(folder: Path) -> None:
             return torch.optim.SGD(self.parameters(), 0.05)
 
     torch.manual_seed(0)
-    loaders = [
-        torch.utils.data.DataLoader(
-            torch.utils.data.TensorDataset(*map(torch.tensor, _keras_data(seed, 80))), batch_size=8
-        )
-        for seed in (0, 1)
-    ]
+    loaders = _loaders()
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         lightning.Trainer(
@@ -907,6 +1216,277 @@ def text_log_keras_lines(folder: Path) -> None:
     (folder / "stdout.txt").write_text(out.getvalue())
     curves: Curves = {"loss": ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history["loss"]])}
     expect(folder, "stdout.txt", curves, "loss")
+
+
+def text_log_keras_2(folder: Path) -> None:
+    """Keep the bars of Keras 2, drawn over with backspaces, and two evaluations at the end.
+
+    The one on the training set has as many batches as an epoch.
+    """
+    model = _keras_model()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        history = model.fit(*_keras_data(0), validation_data=_keras_data(1), epochs=4,
+                            batch_size=16).history  # fmt: skip
+        model.evaluate(*_keras_data(0), batch_size=16)
+        model.evaluate(*_keras_data(2, 160), batch_size=16)
+    (folder / "cell.stdout.txt").write_text(out.getvalue())
+    curves: Curves = {tag: ([1.0, 2.0, 3.0, 4.0], [float(f"{v:.4f}") for v in history[tag]])
+                      for tag in ("loss", "val_loss")}  # fmt: skip
+    expect(folder, "cell.stdout.txt", curves, "loss", val="val_loss")
+
+
+def _classifier() -> tuple[Callable[..., tuple[float, int]], list[Any]]:
+    """Make a function that trains or tests on a batch, and batches to do both with."""
+    import torch
+
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(net.parameters(), 0.05)
+    x, y = (torch.tensor(part) for part in _table_data(240))
+    data = [torch.utils.data.TensorDataset(x[part].float(), y[part])
+            for part in (slice(160), slice(160, None))]  # fmt: skip
+
+    def run(batch: Any, *, train: bool) -> tuple[float, int]:
+        out = net(batch[0])
+        loss: Any = torch.nn.functional.cross_entropy(out, batch[1])
+        if train:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.item(), int((out.argmax(1) == batch[1]).sum())
+
+    return run, [torch.utils.data.DataLoader(part, batch_size=8) for part in data]
+
+
+def text_log_pytorch_mnist(folder: Path) -> None:
+    """Keep what a training prints with the words of PyTorch's example for MNIST.
+
+    A test is put at the last step that was printed before it.
+    """
+    run, (train, test) = _classifier()
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        "Loss": ([], []), "Test/Average loss": ([], [])
+    }  # fmt: skip
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        for epoch in (1, 2, 3):
+            for place, batch in enumerate(train):
+                loss, _ = run(batch, train=True)
+                if place % 5 == 0:
+                    share = 100 * place / len(train)
+                    print(f"Train Epoch: {epoch} [{place * 8}/160 ({share:.0f}%)]\t"
+                          f"Loss: {loss:.6f}")  # fmt: skip
+                    seen["Loss"][0].append(160.0 * (epoch - 1) + 8 * place)
+                    seen["Loss"][1].append(float(f"{loss:.6f}"))
+            losses, right = zip(*(run(batch, train=False) for batch in test), strict=True)
+            loss, share = float(np.mean(losses)), 100 * sum(right) / 80
+            print(f"\nTest set: Average loss: {loss:.4f}, Accuracy: {sum(right)}/80 "
+                  f"({share:.0f}%)\n")  # fmt: skip
+            seen["Test/Average loss"][0].append(seen["Loss"][0][-1])
+            seen["Test/Average loss"][1].append(float(f"{loss:.4f}"))
+    (folder / "slurm-17.out").write_text(out.getvalue())
+    expect(folder, "slurm-17.out", dict(seen), "Loss", val="Test/Average loss")
+
+
+def text_log_pytorch_tutorial(folder: Path) -> None:
+    """Keep what a training prints with the words of PyTorch's tutorial on transfer learning."""
+    run, loaders = _classifier()
+    seen: dict[str, tuple[list[float], list[float]]] = {
+        "train Loss": ([], []), "val Loss": ([], [])
+    }  # fmt: skip
+    best, out = 0.0, io.StringIO()
+    with contextlib.redirect_stdout(out):
+        for epoch in range(5):
+            print(f"Epoch {epoch}/4")
+            print("-" * 10)
+            for phase, batches in zip(("train", "val"), loaders, strict=True):
+                found = [run(batch, train=phase == "train") for batch in batches]
+                loss, share = (float(np.mean(part)) for part in zip(*found, strict=True))
+                print(f"{phase} Loss: {loss:.4f} Acc: {share / 8:.4f}")
+                seen[f"{phase} Loss"][0].append(float(epoch))
+                seen[f"{phase} Loss"][1].append(float(f"{loss:.4f}"))
+                best = max(best, share / 8) if phase == "val" else best
+            print()
+        print("Training complete in 0m 0s")
+        print(f"Best val Acc: {best:4f}")
+    (folder / "console.txt").write_text(out.getvalue())
+    expect(folder, "console.txt", dict(seen), "train Loss", val="val Loss")
+
+
+def _regression(rate: float, growth: float = 1.0) -> list[tuple[float, float, float]]:
+    """Train at a rate that grows; return each epoch's loss, validation loss and share of hits."""
+    weight: Any = np.zeros((4, 1), dtype="float32")
+    rows: list[tuple[float, float, float]] = []
+    (x, y), (u, v) = _keras_data(0), _keras_data(1)
+    with np.errstate(all="ignore"):
+        for epoch in range(8):
+            wrong = x @ weight - y
+            weight = weight - rate * growth**epoch * 2 * x.T @ wrong / len(x)
+            judged = u @ weight - v
+            rows.append((float((wrong**2).mean()), float((judged**2).mean()),
+                         float((abs(judged) < 1).mean())))  # fmt: skip
+    return rows
+
+
+def text_log_printed(folder: Path) -> None:
+    """Keep what a training prints by print and by logging, till it diverges."""
+    import logging
+
+    rows, out = _regression(0.1, 300.0), io.StringIO()
+    best = math.inf
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger = logging.getLogger("training")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    with contextlib.redirect_stdout(out):
+        logger.info("Starting training")
+        for epoch, (loss, val, share) in enumerate(rows, 1):
+            print(f"Epoch {epoch}/8, Train Loss: {loss:.4f}, Val Loss: {val:.4f}, "
+                  f"Val Acc: {share:.2%}")  # fmt: skip
+            if val < best:
+                print(f"Epoch {epoch}: val_loss improved from {best:.5f} to {val:.5f}, saving")
+                best = val
+        logger.info("Finished")
+    (folder / "train.txt").write_text(out.getvalue())
+    steps = [float(epoch) for epoch in range(1, 9)]
+    curves: Curves = {
+        "Train Loss": (steps, [float(f"{row[0]:.4f}") for row in rows]),
+        "Val Loss": (steps, [float(f"{row[1]:.4f}") for row in rows]),
+        "Val Acc": (steps, [round(100 * row[2], 2) for row in rows]),
+    }
+    expect(folder, "train.txt", curves, "Train Loss", val="Val Loss")
+
+
+def json_table_orjson_sweep(folder: Path) -> None:
+    """Keep the histories of a sweep by name, as orjson writes them: NaN and infinity are null."""
+    orjson: Any = import_module("orjson")
+
+    sweep = {"lr=0.1": _regression(0.1), "lr=10": _regression(10, 1e10)}
+    steps = [float(epoch) for epoch in range(8)]
+    logs: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for name, rows in sweep.items():
+        parts = {part: [row[place] for row in rows] for place, part in enumerate(("train", "val"))}
+        logs[name] = {part: {"loss": series} for part, series in parts.items()}
+        curves: Curves = {
+            f"{part}/loss": (steps, [x if math.isfinite(x) else math.nan for x in series])
+            for part, series in parts.items()
+        }
+        expect(folder, f"sweep.json#{name}", curves, "train/loss", val="val/loss")
+    (folder / "sweep.json").write_bytes(orjson.dumps(logs))
+
+
+def text_log_tqdm(folder: Path) -> None:
+    """Keep the coloured bars of tqdm, which show a loss before its batch is counted."""
+    tqdm: Any = import_module("tqdm").tqdm
+    run, (train, _) = _classifier()
+    losses: list[float] = []
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="")
+    with contextlib.redirect_stderr(out):
+        for epoch in range(3):
+            bar = tqdm(train, desc=f"Epoch {epoch}", colour="green", miniters=5, mininterval=0)
+            for batch in bar:
+                losses.append(run(batch, train=True)[0])
+                bar.set_postfix(loss=losses[-1])
+    out.seek(0)
+    (folder / "console.log").write_bytes(out.buffer.read())
+    curves: Curves = {"loss": ([float(step) for step in range(5, 61, 5)],
+                               [float(f"{loss:.3g}") for loss in losses[4::5]])}  # fmt: skip
+    expect(folder, "console.log", curves, "loss")
+
+
+def table_csv_long(folder: Path) -> None:
+    """One row a value, as the csv module of Python writes it: NaN is a word."""
+    import csv
+
+    rows = _long_rows(folder, "log.csv")
+    with (folder / "log.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table_pandas_appended(folder: Path) -> None:
+    """DataFrame.to_csv after each part of a training: resumed once, then another run."""
+    import pandas as pd
+
+    loss, accuracy = [*falling(9, 30), *falling(4, 31)], [2.5 * place for place in range(13)]
+    loss[12] = math.nan
+    steps = [*(10.0 * place for place in range(9)), 0.0, 10.0, 20.0, 30.0]
+    for part in (slice(4), slice(4, 9), slice(9, 13)):
+        table = pd.DataFrame({"step": steps[part], "loss": loss[part], "acc": accuracy[part]})
+        table["acc"] = table["acc"].map("{}%".format)
+        table.astype({"step": int}).to_csv(folder / "log.tsv", mode="a", sep="\t", index=False,
+                                           na_rep="NaN")  # fmt: skip
+    for number, part in enumerate((slice(9), slice(9, 13)), 1):
+        curves: Curves = {"loss": (steps[part], loss[part]), "acc": (steps[part], accuracy[part])}
+        expect(folder, f"log.tsv#{number}", curves, "loss")
+
+
+def table_tensorboard_export(folder: Path) -> None:
+    """Take from a running TensorBoard what its button downloads, under the name it proposes."""
+    import time
+    from urllib.request import urlopen
+
+    from torch.utils.tensorboard import SummaryWriter
+
+    program: Any = import_module("tensorboard.program")
+    loss = [float(np.float32(number)) for number in falling(12, 21)]
+    loss[10:] = [math.inf, math.nan]
+    steps = [100.0 * place for place in range(12)]
+    with tempfile.TemporaryDirectory() as scratch:
+        with SummaryWriter(f"{scratch}/exp1") as writer:
+            for step, number in zip(steps, loss, strict=True):
+                writer.add_scalar("train_loss", number, int(step))
+        board = program.TensorBoard()
+        board.configure(argv=["tensorboard", "--logdir", scratch, "--port", "0"])
+        ask = "data/plugin/scalars/scalars?run=exp1&tag=train_loss&format=csv"
+        address, text = board.launch(), b""
+        while text.count(b"\n") < 13:
+            time.sleep(1)
+            with contextlib.suppress(OSError), urlopen(f"{address}{ask}") as answer:
+                text = answer.read()
+    name = "run-exp1-tag-train_loss.csv"
+    (folder / name).write_bytes(text)
+    expect(folder, name, {"train_loss": (steps, loss)}, "train_loss")
+
+
+def table_tbparse(folder: Path) -> None:
+    """Keep the long table that tbparse makes of event files; pandas writes their NaN as a blank."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    tbparse: Any = import_module("tbparse")
+    steps = [10.0 * place for place in range(8)]
+    with tempfile.TemporaryDirectory() as scratch:
+        for run, seed in (("calm", 27), ("proud", 29)):
+            loss, val = (np.asarray(falling(8, seed + part), dtype=np.float32).tolist()
+                         for part in (0, 1))  # fmt: skip
+            if run == "proud":
+                loss[5:] = [math.inf, math.nan, math.nan]
+            with SummaryWriter(f"{scratch}/{run}") as writer:
+                for place, step in enumerate(steps):
+                    writer.add_scalar("train/loss", loss[place], int(step))
+                    if place % 3 == 0:
+                        writer.add_scalar("val/loss", val[place], int(step))
+            curves: Curves = {"train/loss": (steps, loss), "val/loss": (steps[::3], val[::3])}
+            expect(folder, f"scalars.csv#{run}", curves, "train/loss", val="val/loss")
+        found = tbparse.SummaryReader(scratch, extra_columns={"dir_name", "wall_time"})
+        found.scalars.to_csv(folder / "scalars.csv", index=False)
+
+
+def table_pandas_semicolon(folder: Path) -> None:
+    """DataFrame.to_csv as a German spreadsheet wants it: semicolons, decimal commas and a BOM."""
+    import pandas as pd
+
+    loss, val = falling(8, 22), falling(8, 23, end=0.6)
+    rates, steps = [0.001 * 0.4**place for place in range(8)], [float(i) for i in range(1, 9)]
+    table = pd.DataFrame({"Epoch": range(1, 9), "Train Loss": loss, "Val Loss": val, "LR": rates})
+    table.loc[1::2, "Val Loss"] = math.nan
+    table.to_csv(folder / "verlauf.csv", sep=";", decimal=",", index=False, encoding="utf-8-sig")
+    curves: Curves = {"Train Loss": (steps, loss), "Val Loss": (steps[::2], val[::2]),
+                      "LR": (steps, rates)}  # fmt: skip
+    expect(folder, "verlauf.csv", curves, "Train Loss", val="Val Loss", lr="LR")
 
 
 def table_ultralytics(folder: Path) -> None:
@@ -995,6 +1575,85 @@ def table_yolov5(folder: Path) -> None:
            val=" + ".join(parts["val"]), lr="x/lr1")  # fmt: skip
 
 
+def text_log_paddledetection(folder: Path) -> None:
+    """Keep what the Trainer of PaddleDetection logs of a YOLOv3: medians since the last log."""
+    import logging
+
+    cv2: Any = import_module("cv2")
+    engine: Any = import_module("ppdet.engine")
+    merge: Any = import_module("ppdet.core.workspace").merge_config
+    names, seen = ("loss", "loss_obj", "loss_cls"), []
+
+    class Keep(import_module("ppdet.engine.callbacks").Callback):  # type: ignore[misc]
+        def on_step_end(self, status: Any) -> None:
+            found = status["training_staus"].meters
+            seen.append([status["learning_rate"], *(float(found[name].value) for name in names)])
+
+    def annotations(root: Path) -> dict[str, Any]:
+        pictures, boxes = [], []
+        for path in sorted((root / "labels" / "train").iterdir()):
+            kind, x, y, *_ = (float(word) for word in path.read_text().split())
+            name, number = f"{path.stem}.png", int(path.stem)
+            height, width = cv2.imread(str(root / "images" / "train" / name)).shape[:2]
+            pictures.append({"id": number, "file_name": name, "height": height, "width": width})
+            boxes.append({"id": number, "image_id": number, "category_id": int(kind), "area": 400,
+                          "bbox": [x * 64 - 10, y * 64 - 10, 20, 20], "iscrowd": 0})  # fmt: skip
+        kinds = [{"id": number, "name": name} for number, name in enumerate(("dark", "bright"))]
+        return {"images": pictures, "annotations": boxes, "categories": kinds}
+
+    logger, lines = logging.getLogger("ppdet.engine"), io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    with tempfile.TemporaryDirectory() as scratch:
+        _boxes(Path(scratch))
+        (Path(scratch) / "boxes.json").write_text(json.dumps(annotations(Path(scratch))))
+        data = import_module("ppdet.data").COCODataSet(
+            dataset_dir=scratch, image_dir="images/train", anno_path="boxes.json",
+            data_fields=["image", "gt_bbox", "gt_class"],
+        )  # fmt: skip
+        anchors = {"anchors": [[10, 10], [14, 14], [20, 20]], "anchor_masks": [[0, 1, 2]]}
+        reader = {
+            "sample_transforms": [
+                {"Decode": {}},
+                {"Resize": {"target_size": [64, 64], "keep_ratio": False}},
+                {"NormalizeBox": {}}, {"PadBox": {"num_max_boxes": 4}}, {"BboxXYXY2XYWH": {}},
+                {"NormalizeImage": {"mean": [0.5] * 3, "std": [0.25] * 3, "is_scale": True}},
+                {"Permute": {}},
+            ],
+            "batch_transforms": [{"Gt2YoloTarget": {**anchors, "downsample_ratios": [32]}}],
+            "batch_size": 1, "shuffle": True, "drop_last": True,
+        }  # fmt: skip
+        rate = {"base_lr": 0.0005, "schedulers": [
+            {"name": "PiecewiseDecay", "gamma": 0.1, "milestones": [4]},
+            {"name": "LinearWarmup", "start_factor": 0.1, "steps": 20}]}  # fmt: skip
+        config = merge({
+            "architecture": "YOLOv3", "TrainDataset": data, "TrainReader": reader,
+            "TestReader": {"sample_transforms": reader["sample_transforms"]},
+            "YOLOv3": {"backbone": "MobileNet", "neck": "YOLOv3FPN", "yolo_head": "YOLOv3Head",
+                       "post_process": None},
+            "MobileNet": {"feature_maps": [13]}, "YOLOv3Head": anchors,
+            "LearningRate": rate,
+            "OptimizerBuilder": {"optimizer": {"type": "Momentum", "momentum": 0.9},
+                                 "regularizer": None},
+            "num_classes": 2, "norm_type": "bn", "use_gpu": False, "epoch": 5, "log_iter": 4,
+            "snapshot_epoch": 9, "save_dir": scratch, "worker_num": 0, "metric": "COCO",
+            "filename": "yolov3",
+        })  # fmt: skip
+        trainer = engine.Trainer(config, mode="train")
+        trainer.register_callbacks([Keep(trainer)])
+        trainer.train()
+    (folder / "ppdet.log").write_text(lines.getvalue())
+    steps = range(0, len(seen), 4)
+    at, rates = [float(step) for step in steps], [seen[step][0] for step in steps]
+    curves: Curves = {"learning_rate": (at, [float(f"{rate:.6f}") for rate in rates])}
+    for place, name in enumerate(names, 1):
+        series = np.array([row[place] for row in seen], dtype=np.float32)
+        medians = [float(np.median(series[max(0, step - 3) : step + 1])) for step in steps]
+        curves[name] = (at, [float(f"{number:.6f}") for number in medians])
+    expect(folder, "ppdet.log", curves, "loss", lr="learning_rate")
+
+
 def json_table_detectron2(folder: Path) -> None:
     """Keep metrics.json of a tiny RetinaNet, whose losses are medians of 20 steps."""
     config, trainer = import_module("detectron2.config"), import_module("detectron2.engine")
@@ -1046,6 +1705,34 @@ def json_table_detectron2(folder: Path) -> None:
     curves: Curves = {name: (steps, values) for name, values in medians.items()}
     curves["lr"] = (steps, [seen[step][3] for step in steps])
     expect(folder, "metrics.json", curves, "total_loss", lr="lr")
+
+
+def json_table_deepobs(folder: Path) -> None:
+    """Diverge with DeepOBS, which fills the epochs that are left with the first values."""
+    import torch
+
+    runner: Any = import_module("deepobs.pytorch.runners").StandardRunner
+    seen: dict[str, list[float]] = {}
+
+    class Keep(runner):  # type: ignore[misc]
+        def training(self, *args: Any, **settings: Any) -> Any:
+            output = super().training(*args, **settings)
+            seen.update(output)
+            return output
+
+    del sys.argv[1:]  # the runner would read them
+    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
+        Keep(torch.optim.SGD, {"lr": {"type": float}}).run(
+            testproblem="quadratic_deep", hyperparams={"lr": 0.1}, num_epochs=6, batch_size=128,
+            output_dir=scratch, train_log_interval=1, no_logs=False, random_seed=42,
+            print_train_iter=False,
+        )  # fmt: skip
+        (log,) = Path(scratch).rglob("*.json")
+        shutil.copy(log, folder)
+    names = ("train_losses", "valid_losses", "test_losses", "minibatch_train_losses")
+    curves: Curves = {name: (list(map(float, range(len(seen[name])))), seen[name])
+                      for name in names}  # fmt: skip
+    expect(folder, log.name, curves, "train_losses", val="valid_losses")
 
 
 def wandb_offline(folder: Path) -> None:
@@ -1216,24 +1903,29 @@ def parquet_history(folder: Path) -> None:
     expect(folder, "0000.parquet", curves, "train/loss", val="eval.loss", lr="lr")
 
 
-def parquet_long(folder: Path) -> None:
-    """Write one row a value, the rows of two runs mixed, in several row groups."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _long_rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Make rows of one value each, those of two runs mixed, and expect them of a file."""
     steps = [10.0 * place for place in range(12)]
     loss = {"b": falling(12, 17), "a": [*falling(12, 18)[:10], math.nan, math.inf]}
     val = {"b": falling(12, 19), "a": falling(12, 20)}
-    rows = [
+    for run in loss:
+        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
+        expect(folder, f"{name}#{run}", curves, "loss", val="val_loss")
+    return [
         {"run_id": run, "tag": tag, "step": int(step), "value": series[run][place]}
         for place, step in enumerate(steps)
         for run in loss
         for tag, series in (("loss", loss), ("val_loss", val))
     ]
+
+
+def parquet_long(folder: Path) -> None:
+    """Write one row a value, the rows of two runs mixed, in several row groups."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = _long_rows(folder, "metrics.parquet")
     pq.write_table(pa.Table.from_pylist(rows), folder / "metrics.parquet", row_group_size=7)
-    for run in loss:
-        curves: Curves = {"loss": (steps, loss[run]), "val_loss": (steps, val[run])}
-        expect(folder, f"metrics.parquet#{run}", curves, "loss", val="val_loss")
 
 
 def parquet_lists(folder: Path) -> None:
@@ -1269,6 +1961,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "tensorboard/keras": tensorboard_keras,
     "trainer_state/huggingface": trainer_state_huggingface,
     "trainer_state/huggingface_saved": trainer_state_saved,
+    "trainer_state/paddlenlp": trainer_state_paddlenlp,
     "lightning_csv/trainer": lightning_csv_trainer,
     "keras_csv/csv_logger": keras_csv_logger,
     "keras_csv/rare_validation": keras_csv_no_validation,
@@ -1277,6 +1970,15 @@ CASES: dict[str, Callable[[Path], None]] = {
     "json_table/pandas_records": json_table_pandas_records,
     "table/pandas": table_pandas,
     "table/numpy": table_numpy,
+    "table/pandas_semicolon": table_pandas_semicolon,
+    "table/tbparse": table_tbparse,
+    "table/csv_long": table_csv_long,
+    "table/pandas_appended": table_pandas_appended,
+    "table/tensorboard_export": table_tensorboard_export,
+    "text_log/pytorch_mnist": text_log_pytorch_mnist,
+    "text_log/pytorch_tutorial": text_log_pytorch_tutorial,
+    "text_log/tqdm": text_log_tqdm,
+    "text_log/printed": text_log_printed,
     "text_log/keras": text_log_keras,
     "text_log/huggingface": text_log_huggingface,
     "text_log/xgboost": text_log_xgboost,
@@ -1286,18 +1988,28 @@ CASES: dict[str, Callable[[Path], None]] = {
     "json_table/xgboost_fit": json_table_xgboost_fit,
     "text_log/spacy": text_log_spacy,
     "text_log/espnet": text_log_espnet,
+    "text_log/megatron": text_log_megatron,
+    "text_log/buildnanogpt": text_log_buildnanogpt,
+    "text_log/fairseq": text_log_fairseq,
+    "text_log/fairseq_simple": text_log_fairseq_simple,
     "text_log/lightning": text_log_lightning,
     "text_log/paddle": text_log_paddle,
     "text_log/paddleformers": text_log_paddleformers,
+    "text_log/paddledetection": text_log_paddledetection,
     "text_log/keras_lines": text_log_keras_lines,
+    "text_log/keras_2": text_log_keras_2,
     "table/ultralytics": table_ultralytics,
     "table/yolov5": table_yolov5,
     "json_table/detectron2": json_table_detectron2,
+    "json_table/deepobs": json_table_deepobs,
+    "json_table/orjson_sweep": json_table_orjson_sweep,
     "visualdl/writer": visualdl_writer,
     "visualdl/paddle": visualdl_paddle,
     "catboost/pool": catboost_pool,
     "dvclive/live": dvclive_live,
     "mmengine/runner": mmengine_runner,
+    "mmengine/no_loss_in_validation": mmengine_no_loss_in_validation,
+    "mmengine/mmcv": mmengine_mmcv,
 }
 
 

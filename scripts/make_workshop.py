@@ -1,9 +1,10 @@
 """Train the workshop: real PyTorch trainings that the default predictor learns from.
 
 It is a corpus like those of `curvet simulate`, with one base to a round; the tasks are neither
-the trial's nor a team's (`real_runs.workshop_tasks`).
+the trial's nor a team's: drawn ones first (`real_runs.workshop_tasks`), then tables, pictures and
+texts that were found (`real_runs.workshop_found`).
 
-    pip install torch scikit-learn
+    pip install torch scikit-learn statsmodels matplotlib
     python scripts/make_workshop.py --workers 2
 
 Each call goes on where an earlier one stopped; a round depends on the seed and its number alone.

@@ -43,6 +43,7 @@ from curvet.readers import (
     wandb,
 )
 from curvet.readers import parquet as readers_parquet
+from curvet.readers.habits import MMCV
 from curvet.roles import assign
 from curvet.run import Run
 
@@ -339,7 +340,7 @@ def test_what_goes_back_for_another_reason_stays_one_run(
 
 
 def test_a_run_that_is_written_several_times_is_read_once(tmp_path: Path) -> None:
-    for case in ("catboost/pool/catboost_info", "mmengine/runner/work", "mmengine/hand_mmcv/work",
+    for case in ("catboost/pool/catboost_info", "mmengine/runner/work", "mmengine/mmcv/work",
                  "dvclive/live/dvclive"):  # fmt: skip
         folder = tmp_path / case
         shutil.copytree(ARCHIVES / case, folder)
@@ -386,6 +387,28 @@ def test_any_one_of_mmengines_logs_will_do(tmp_path: Path, kept: str) -> None:
     assert channels.val is not None
     assert channels.loss.step.tolist() == [5, 10, 15, 20, 25, 30]
     assert channels.val.step.tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize("kept", [".log.json", ".log"])
+def test_either_of_mmcvs_logs_will_do(tmp_path: Path, kept: str) -> None:
+    folder = shutil.copytree(ARCHIVES / "mmengine/mmcv/work", tmp_path / "work")
+    for path in folder.iterdir():
+        if not path.name.endswith(kept):
+            path.unlink()
+    run = one(folder)
+    assert run.logging == MMCV
+    channels = assign(run)
+    assert channels.val is not None
+    assert channels.loss.step.tolist() == [5, 10, 15, 20, 25, 30]
+    assert channels.val.step.tolist() == [10, 20, 30]
+
+
+def test_mmcvs_log_by_iterations_is_known_by_its_lines(tmp_path: Path) -> None:
+    form = "2022-01-01 10:00:00,123 - mmseg - INFO - Iter [{}/15]\tlr: 5.000e-02, loss: {}\n"
+    content = form.format(5, 2.5) + form.format(10, 2.0)
+    run = one(write(tmp_path / "20220101_100000.log", content))
+    assert (run.format, run.logging) == ("mmengine", MMCV)
+    assert run.curves["loss"].step.tolist() == [5, 10]
 
 
 def test_a_series_alone_in_a_file_is_called_by_the_file(tmp_path: Path) -> None:
@@ -470,6 +493,14 @@ def test_no_byte_of_a_vdlrecords_file_makes_another_error(place: int, byte: int)
 
 
 # --- tables ---------------------------------------------------------------------------------
+
+
+def test_a_long_table_that_stays_blank_went_on_with_nan(tmp_path: Path) -> None:
+    content = "step,tag,value\n0,loss,2\n0,val,\n1,loss,\n1,val,3\n2,loss,\n2,val,\n"
+    curves = one(write(tmp_path / "a.csv", content)).curves
+    np.testing.assert_array_equal(curves["loss"].value, [2, math.nan, math.nan])
+    assert curves["loss"].step.tolist() == [0, 1, 2]
+    assert curves["val"].value.tolist() == [3]
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,18 @@ def test_the_rate_of_the_weights_goes_before_that_of_the_biases(name: str) -> No
 @pytest.mark.parametrize(
     "tag",
     ["grad_norm", "train/grad_norm", "gnorm", "grad norm", "grad-norm/grad-norm",
-     "gradient_norm", "grad_2.0_norm_total", "optim/total_grad_norm"],
+     "gradient_norm", "grad_2.0_norm_total", "optim/total_grad_norm", "norm", "train/norm"],
 )  # fmt: skip
 def test_names_of_the_gradient_norm(tag: str) -> None:
     channels = assign(run_of("loss", tag))
     assert channels.grad_norm is not None
     assert channels.grad_norm.tag == tag
+
+
+@pytest.mark.parametrize("tag", ["weight_norm", "layer_norm", "batch norm", "norm_first"])
+def test_norms_of_something_else(tag: str) -> None:
+    assert assign(run_of("loss", tag)).grad_norm is None
+    assert assign(run_of("loss", "norm", "grad_norm")).grad_norm.tag == "grad_norm"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,19 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "\r10/10 [========] - 1s 3ms/step - loss: nan - accuracy: 0.2\n"
         "5/5 [==========] - 0s 3ms/step - loss: 0.5 - accuracy: 0.2\n",
         {1: 2.0, 2: nan}, {}),
+    "tqdm, counted after the loss is shown, and validated at the end": (
+        "\rEpoch 1:   0%|          | 0/2 [00:00<?, ?it/s]"
+        "\rEpoch 1:   0%|          | 0/2 [00:00<?, ?it/s, loss=2.5]"
+        "\rEpoch 1:  50%|#####     | 1/2 [00:01<00:01,  1.00it/s, loss=2.5]"
+        "\rEpoch 1:  50%|#####     | 1/2 [00:01<00:01,  1.00it/s, loss=2.25]"
+        "\rEpoch 1: 100%|##########| 2/2 [00:02<00:00,  1.00it/s, loss=2.25]"
+        "\rEpoch 1: 100%|##########| 2/2 [00:02<00:00,  1.00it/s, loss=2.25, val_loss=2]\n",
+        {1: 2.5, 2: 2.25}, {2: 2.0}),
+    "Keras with verbose=2, evaluated on as many batches": (
+        "Epoch 1/2\n4/4 - 0s - 81ms/step - loss: 2.5 - val_loss: 2.25\n"
+        "Epoch 2/2\n4/4 - 0s - 6ms/step - loss: 2.0 - val_loss: 1.75\n"
+        "4/4 - 0s - 6ms/step - loss: 1.5\n",
+        {1: 2.5, 2: 2.0}, {1: 2.25, 2: 1.75}),
     "print": ("epoch 1 loss 0.5\nepoch 2 loss 0.25\n", {1: 0.5, 2: 0.25}, {}),
     "print, both in one line": (
         "Epoch 1: Train: loss 0.5 acc 0.6 Val: loss 0.75 acc 0.5\n"

@@ -41,6 +41,7 @@ from curvet.retrain.publish import publish
 from curvet.simulate import bases, corpus, jobs
 from curvet.simulate.corpus import (
     CORPUS_FORMAT,
+    LOGS_PER_REAL_RUN,
     LOGS_PER_RUN,
     Example,
     Training,
@@ -84,15 +85,15 @@ def write_corpus(folder: Path, n_rounds: int = N_ROUNDS, real: bool = False) -> 
 
 @pytest.fixture(autouse=True, scope="module")
 def every_run_is_labelled() -> Iterator[None]:
-    """Made-up runs do no harm that a cause would know; they are labelled and logged twice."""
+    """Made-up runs do no harm that a cause would know; they are labelled and logged alike."""
 
-    def log_twice(training: Training, twin: Trace, rng: object) -> Iterator[Example]:
+    def log_alike(training: Training, twin: Trace, ways: int, rng: object) -> Iterator[Example]:
         run = log(training.trace, Logger("step", 1), training.base)
-        yield from [Example(run, training, "step")] * LOGS_PER_RUN
+        yield from [Example(run, training, "step")] * ways
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "label", lambda trainings: [(t, t.trace) for t in trainings])
-        patch.setattr(corpus, "_log", log_twice)
+        patch.setattr(corpus, "_log", log_alike)
         yield
 
 
@@ -186,7 +187,7 @@ def test_real_trainings_are_learned_from_beside_simulated_ones(
     manifest = load_bundle(tmp_path / "both").manifest
     assert manifest["corpus"]["rounds"] == N_ROUNDS
     (beside,) = manifest["beside"]
-    assert (beside["rounds"], beside["logs"]) == (11, 11 * len(CAUSES) * LOGS_PER_RUN)
+    assert (beside["rounds"], beside["logs"]) == (11, 11 * len(CAUSES) * LOGS_PER_REAL_RUN)
     assert (
         manifest["commands"][-1] == "curvet train --corpus small --corpus real --out both --seed 3"
     )
@@ -199,13 +200,13 @@ def test_a_real_training_counts_as_many_simulated_ones(small_corpus: Path, tmp_p
     splits = load_splits([small_corpus, real], 3)
     both = join([parts[0] for parts in splits])
     of_real = np.char.startswith(both.group, "real ")
-    assert of_real.sum() == 8 * len(CAUSES) * LOGS_PER_RUN
+    assert of_real.sum() == 8 * len(CAUSES) * LOGS_PER_REAL_RUN
     assert not set(both.base[of_real]) & set(both.base[~of_real])
     for key, cause in enumerate(CAUSES):
         mine = both.y == key
         assert both.weight[mine].sum() / both.weight.sum() == pytest.approx(PRIOR[cause])
         ratio = both.weight[mine & of_real].mean() / both.weight[mine & ~of_real].mean()
-        assert ratio == pytest.approx(REAL)
+        assert ratio * LOGS_PER_REAL_RUN == pytest.approx(REAL * LOGS_PER_RUN)
 
 
 @pytest.mark.usefixtures("quick")

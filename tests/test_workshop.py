@@ -95,12 +95,48 @@ def test_a_fault_fits_its_task() -> None:
     rng = np.random.default_rng(0)
     assert set(DRAWS) == set(CAUSES) - {"healthy"}
     text, table = Plan("phrases", "rnn", cell="lstm"), Plan("prices", "mlp", n_train=600)
+    piece = Plan("origin", "rnn", cell="gru")  # symbols, but one class for all of them
     assert not faulty("unnormalised_inputs", text, rng)  # symbols have no scale
     assert not faulty("precision_overflow", text, rng)
     for _ in range(20):
         (changed,) = faulty("wrong_loss", table, rng)
         assert changed.wrong_loss in ("broadcast", "product", "sign")
+        (changed,) = faulty("wrong_loss", piece, rng)
+        assert changed.wrong_loss in ("softmax", "sigmoid", "sign", "nll")
         (changed,) = faulty("overfitting", table, rng)
         assert changed.n_train <= 300
         (changed,) = faulty("lr_too_high", table, rng)
         assert changed.lr > 3 * table.lr
+
+
+@pytest.mark.usefixtures("scripts")
+def test_later_rounds_have_tasks_of_their_own() -> None:
+    from real_runs.workshop import DRAWN, draw_base
+    from real_runs.workshop_found import FOUND_TASKS
+    from real_runs.workshop_tasks import WORKSHOP_TASKS
+
+    assert not set(WORKSHOP_TASKS) & set(FOUND_TASKS)
+    rng = np.random.default_rng(3)
+    for _ in range(12):
+        assert draw_base(rng, 0, DRAWN - 1).task in WORKSHOP_TASKS
+        found = draw_base(rng, 0, DRAWN)
+        assert found.net in FOUND_TASKS[found.task][1]
+        assert found.n_train >= min(60, found.batch)
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("task", ["visits", "travel", "schools", "air", "words", "origin"])
+def test_found_tasks_have_rows_that_fit(task: str) -> None:
+    from real_runs.workshop_found import FOUND_TASKS
+
+    data = FOUND_TASKS[task][0]()
+    assert len(data.x) == len(data.y) == len(data.group) > 200
+    assert len(data.x_val) == len(data.y_val) == len(data.group_val) > 80
+    for rows, targets in ((data.x, data.y), (data.x_val, data.y_val)):
+        if data.n_symbols:
+            assert 0 <= rows.min() <= rows.max() < data.n_symbols
+        else:
+            assert rows.dtype == np.float32
+            assert np.isfinite(rows).all()
+        if targets.dtype.kind == "i":
+            assert 0 <= targets.min() <= targets.max() < data.n_out

@@ -15,7 +15,7 @@ from curvet.classifiers import CLASSIFIERS, Inputs, predict_raw
 from curvet.errors import CorpusError
 from curvet.labelled import Labelled, corpus_seed, join
 from curvet.roles import Channels
-from curvet.simulate.corpus import LOGS_PER_RUN
+from curvet.simulate.corpus import LOGS_PER_REAL_RUN, LOGS_PER_RUN
 
 from .base import KEYS, Array, Ask, note
 from .drawn import draw_labelled
@@ -48,8 +48,10 @@ class Row:
 def trained(labelled: Labelled, scores: Mapping[str, Any], runs: int | None = None) -> Result:
     """Put together what a row with training runs tells."""
     logs = len(labelled.y)
+    real = int(np.char.startswith(labelled.group, "real ").sum())
+    counted = real // LOGS_PER_REAL_RUN + (logs - real) // LOGS_PER_RUN
     return {
-        "runs": logs // LOGS_PER_RUN if runs is None else runs,
+        "runs": counted if runs is None else runs,
         "logs": logs,
         "rounds": len(np.unique(labelled.group)),
         "scores": scores,

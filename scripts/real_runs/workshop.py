@@ -24,7 +24,11 @@ from .feed import bad_steps
 from .log import Log
 from .plan import Plan, Rng, power
 from .tasks import load
+from .workshop_found import FOUND_TASKS
 from .workshop_tasks import WORKSHOP_TASKS
+
+DRAWN = 123
+"""Rounds whose tasks are drawn; those of later ones are found, see `workshop_found`."""
 
 HEALTHY = 3
 """Healthy trainings of a base beside the first."""
@@ -41,7 +45,9 @@ DRAWS: dict[str, float] = {
 
 _SCHEDULES = ("constant", "constant", "constant", "cosine", "linear", "steps", "decay", "warmup",
               "one_cycle", "restarts", "plateau")  # fmt: skip
-_PICTURES = ("gratings", "displays", "counting", "stripes_again")
+_PICTURES = ("gratings", "displays", "counting", "stripes_again", "letters", "letters_again",
+             "turned", "photo", "patches_again")  # fmt: skip
+_COLLECTED = ("prices", "marriage", "party", "travel", "schools", "visits")
 _LONG = ("rnn", "transformer")
 
 
@@ -50,19 +56,22 @@ class _Task:
     """What a fault has to know of a task."""
 
     symbols: bool
+    places: bool  # each place of a row has a target
     classify: bool
     rows: int
 
 
 def _task(plan: Plan) -> _Task:
     data = load(plan.task)
-    return _Task(bool(data.n_symbols), data.y.dtype.kind == "i", len(data.x))
+    symbols, classify = bool(data.n_symbols), data.y.dtype.kind == "i"
+    return _Task(symbols, classify and data.y.ndim > 1, classify, len(data.x))
 
 
-def draw_base(rng: Rng, seed: int) -> Plan:
-    """Draw a task, a net and settings that should train well."""
-    task = str(rng.choice(list(WORKSHOP_TASKS)))
-    net = str(rng.choice(WORKSHOP_TASKS[task][1]))
+def draw_base(rng: Rng, seed: int, number: int) -> Plan:
+    """Draw a task, a net and settings that should train well, for the round of that number."""
+    tasks = WORKSHOP_TASKS if number < DRAWN else FOUND_TASKS
+    task = str(rng.choice(list(tasks)))
+    net = str(rng.choice(tasks[task][1]))
     slow = net in (*_LONG, "cnn", "resnet")
     plan = Plan(
         task, net,
@@ -76,7 +85,11 @@ def draw_base(rng: Rng, seed: int) -> Plan:
         seed=seed,
     )  # fmt: skip
     plan = _sized(plan, rng)
-    epochs = float(np.exp(rng.uniform(np.log(6), np.log(100))))
+    fewest, most = 6.0, 100.0
+    if number >= DRAWN and _task(plan).places:  # of texts much is seen once or twice
+        plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
+        fewest, most = 0.8, 30.0
+    epochs = float(np.exp(rng.uniform(np.log(fewest), np.log(most))))
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), _task(plan).rows))
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     return replace(plan, n_train=rows, val_every=every)
@@ -167,7 +180,7 @@ def _inputs(plan: Plan, rng: Rng) -> Plan | None:
     kinds = ["spread", "offset", "bytes"]
     if plan.task in _PICTURES:
         kinds = ["raw", "bytes", "offset"]
-    if plan.task == "prices":
+    if plan.task in _COLLECTED:
         kinds = ["raw", "raw", "offset"]
     return replace(plan, units=str(rng.choice(kinds)))
 
@@ -179,7 +192,7 @@ def _loss(plan: Plan, rng: Rng) -> Plan:
         kinds = ["sign", "divergence"] if plan.net == "vae" else ["sign", "product"]
     elif not task.classify:
         kinds = ["broadcast", "broadcast", "product", "sign"]
-    elif task.symbols:
+    elif task.places:
         kinds += ["ahead", "same"]
     return replace(plan, wrong_loss=str(rng.choice(kinds)))
 
@@ -264,7 +277,7 @@ def make_round(seed: int, number: int, device: str) -> list[Training]:
     """
     for attempt in itertools.count():
         rng = np.random.default_rng([seed, number, attempt])
-        base = draw_base(rng, 1000 * number + 10 * attempt)
+        base = draw_base(rng, 1000 * number + 10 * attempt, number)
         first = _trained("healthy", base, number)
         if CAUSES["healthy"].shows(first.trace, first.trace):
             break
@@ -281,7 +294,7 @@ def make_round(seed: int, number: int, device: str) -> list[Training]:
 
 def _trained(cause: str, plan: Plan, number: int) -> Training:
     task = _task(plan)
-    kind = "sequence" if task.symbols else "classes" if task.classify else "regression"
+    kind = "sequence" if task.places else "classes" if task.classify else "regression"
     if plan.net in ("autoencoder", "vae"):
         kind = "autoencode"
     recipe = json.dumps(asdict(plan), separators=(",", ":"))

@@ -16,7 +16,13 @@ from .features import FEATURES
 from .predictor import make_inputs
 from .prior import LOST, PRIOR
 from .roles import assign
-from .simulate.corpus import list_rounds, read_manifest, read_round
+from .simulate.corpus import (
+    LOGS_PER_REAL_RUN,
+    LOGS_PER_RUN,
+    list_rounds,
+    read_manifest,
+    read_round,
+)
 from .standardise import standardise_many
 
 REAL = 7.0
@@ -43,7 +49,7 @@ class Labelled:
     task, net, style : arrays of shape (n,), str
         Kind of task, kind of net, and how it was logged.
     times : array of shape (n,)
-        How many simulated runs each stands for in training.
+        How many logs of simulated runs each stands for in training.
     """
 
     inputs: Inputs
@@ -146,7 +152,7 @@ def load_labelled(
         task,
         net,
         style,
-        np.full(len(cause), REAL if real else 1.0),
+        np.full(len(cause), REAL * LOGS_PER_RUN / LOGS_PER_REAL_RUN if real else 1.0),
     )
 
 

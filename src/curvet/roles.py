@@ -408,6 +408,8 @@ def _lr_rank(tag: str) -> int | None:
 def _grad_norm_rank(tag: str) -> int | None:
     """Do the same for the norm of the gradient of all parameters."""
     found = set(words(tag))
+    if found - _TRAIN - _PLAIN == {"norm"}:  # as nanoGPT's successors print it
+        return 9
     joined = {"gnorm", "gradnorm"} & found
     if not joined and not (
         {"norm"} <= found and {"grad", "gradient", "gradients", "grads"} & found

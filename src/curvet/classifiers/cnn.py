@@ -33,6 +33,9 @@ _BLOCK = 16  # runs whose layers stay in the cache
 class Cnn:
     """Four strided convolutions, pooled by mean and by maximum, and a linear layer.
 
+    The first is pooled by maximum in pairs of steps: that halves the work of all others, and a
+    spike stays a spike.
+
     Parameters
     ----------
     widths : tuple of int
@@ -80,6 +83,7 @@ class Cnn:
                 nn.Conv1d(n, width, size, stride=2, padding=size // 2, bias=False),
                 nn.BatchNorm1d(width),
                 nn.ReLU(),
+                *([nn.MaxPool1d(2)] if i == 0 else []),
             ]
             n = width
         return nn.Sequential(
@@ -121,6 +125,8 @@ class _Convolution:
         What is multiplied for P, Q, R and S.
     bias : array of shape (filter,)
         Of each filter.
+    pooled : bool
+        Whether the greater answer of each pair of steps is kept.
     """
 
     margin: int
@@ -130,9 +136,10 @@ class _Convolution:
     cross: NDArray[np.float32]
     last: NDArray[np.float32]
     bias: NDArray[np.float32]
+    pooled: bool
 
     @classmethod
-    def of(cls, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> Self:
+    def of(cls, weight: NDArray[np.float32], bias: NDArray[np.float32], pooled: bool) -> Self:
         """Prepare a layer whose weights have the shape (filter, input, tap)."""
         taps = weight.transpose(2, 1, 0).astype(np.float64)  # (tap, input, filter)
         size = len(taps)
@@ -152,7 +159,9 @@ class _Convolution:
             if take == 3:
                 cross.append((mine[0] - mine[1] + mine[2]) / 2)
         parts = [np.concatenate(p).astype(np.float32) for p in (first, both, cross, last)]
-        return cls(size // 2, np.array(groups), parts[0], parts[1], parts[2], parts[3], bias)
+        return cls(
+            size // 2, np.array(groups), parts[0], parts[1], parts[2], parts[3], bias, pooled
+        )
 
     def only(self, inputs: NDArray[np.int64]) -> Self:
         """Return the layer for some of its inputs, where all others are 0."""
@@ -183,8 +192,11 @@ def _layers(weights: Weights) -> _Layers:
     convolutions = []
     layer = 0
     while f"{layer + 1}.running_mean" in weights:
-        convolutions.append(_Convolution.of(*without_norm(weights, layer, layer + 1)))
-        layer += 3
+        # A norm and a ReLU follow, and perhaps a pooling, which older bundles lack.
+        pooled = f"{layer + 5}.running_mean" in weights
+        weight, bias = without_norm(weights, layer, layer + 1)
+        convolutions.append(_Convolution.of(weight, bias, pooled))
+        layer += 4 if pooled else 3
     return convolutions, weights[f"{layer + 2}.weight"].T, weights[f"{layer + 2}.bias"]
 
 
@@ -206,8 +218,9 @@ def _forward(layers: _Layers, image: NDArray[np.float32]) -> NDArray[np.float32]
             (a.reshape(-1, len(part)) @ part).reshape(len(x), pairs, -1)
             for a, part in zip(seen, parts, strict=True)
         )
-        x = _padded(len(x), 2 * pairs, len(convolution.bias), margin)
-        finish(p, q, r, s, convolution.bias, margin, x)
+        steps = pairs if convolution.pooled else 2 * pairs
+        x = _padded(len(x), steps, len(convolution.bias), margin)
+        finish(p, q, r, s, convolution.bias, margin, convolution.pooled, x)
     pooled = np.concatenate([x.mean(1), x.max(1)], axis=1)
     return np.asarray(pooled @ weight + bias)
 

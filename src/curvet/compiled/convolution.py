@@ -68,9 +68,16 @@ def prepare(
                     rs[r + c], ss[t + c] = high - low, xs[x3 + c] - low
 
 
-@kernel(f"{_INPUT}, {_INPUT}, {_INPUT}, {_INPUT}, float32[::1], int64", _INPUT)
+@kernel(f"{_INPUT}, {_INPUT}, {_INPUT}, {_INPUT}, float32[::1], int64, bool", _INPUT)
 def finish(
-    first: Table, both: Table, cross: Table, last: Table, bias: Table, margin: int, out: Table
+    first: Table,
+    both: Table,
+    cross: Table,
+    last: Table,
+    bias: Table,
+    margin: int,
+    pooled: bool,
+    out: Table,
 ) -> None:
     """Make P + Q + R and Q - R + S, add the bias, and leave out what is negative.
 
@@ -82,16 +89,24 @@ def finish(
         Of each filter.
     margin : int
         Steps of `out` on either side that stay as they are.
-    out : array of shape (run, 2 * pair of places + 2 * margin, filter)
-        Is filled.
+    pooled : bool
+        Whether only the greater answer of the two places of a pair is kept.
+    out : array of shape (run, places + 2 * margin, filter)
+        Is filled; as many places as pairs if pooled, else twice as many.
     """
     none = np.float32(0)
     for run in range(len(first)):
         for pair in range(first.shape[1]):
             p, q = first[run, pair], both[run, pair]
             r, s = cross[run, pair], last[run, pair]
-            left, right = out[run, margin + 2 * pair], out[run, margin + 2 * pair + 1]
-            for f in range(len(bias)):
-                middle = q[f] + bias[f]
-                left[f] = max(p[f] + middle + r[f], none)
-                right[f] = max(middle - r[f] + s[f], none)
+            if pooled:
+                greater = out[run, margin + pair]
+                for f in range(len(bias)):
+                    middle = q[f] + bias[f]
+                    greater[f] = max(p[f] + middle + r[f], middle - r[f] + s[f], none)
+            else:
+                left, right = out[run, margin + 2 * pair], out[run, margin + 2 * pair + 1]
+                for f in range(len(bias)):
+                    middle = q[f] + bias[f]
+                    left[f] = max(p[f] + middle + r[f], none)
+                    right[f] = max(middle - r[f] + s[f], none)

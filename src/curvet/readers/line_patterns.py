@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..run import Logging
-from .habits import BOOSTING, MEGATRON, MMENGINE
+from .habits import BOOSTING, MEGATRON, MMCV, MMENGINE
 from .rows import evaluates, step_rank
 
 Cells = list[tuple[str, float]]
@@ -26,7 +26,7 @@ _NAMED = re.compile(
 )
 _ASSIGNED = re.compile(rf"(\w{{1,60}})=({_NUMBER})", re.I)
 _COUNTER = re.compile(
-    r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4}"
+    r"(?<![\w/])(global[ _]?step|step|iteration|iter|it|batch|epoch|update)s?\W{0,4} {0,8}"
     r"(\d+(?:\.\d+)?)(?:\s?/\s?\d+)?(?![\w.])",
     re.I,
 )
@@ -205,11 +205,23 @@ PATTERNS = (
         re.compile(r"\bIter\(train\)\s{0,4}\[\s{0,8}(?P<step>\d+)/\s{0,8}\d+\]"),
         logging=MMENGINE,
     ),
+    Pattern(
+        "mmcv",
+        "info - epoch [",
+        re.compile(rf" - mm\w{{1,20}} - INFO - Epoch \[(?P<epoch>\d+)\]\[{_INNER}\]"),
+        logging=MMCV,
+    ),
+    Pattern(
+        "mmcv",
+        "info - iter [",
+        re.compile(r" - mm\w{1,20} - INFO - Iter \[(?P<step>\d+)/\d+\]"),
+        logging=MMCV,
+    ),
     Pattern(  # PaddleDetection, PaddleClas, mmengine, Flair, fairseq, the examples of PyTorch
         "epoch and step inside",
         "epoch",
         re.compile(
-            r"\bepoch(?:\((?:train|val|test)\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,6}"
+            r"\bepoch(?:\((?:train|val|test)\))?\W{0,4}(?P<epoch>\d+)(?:\s?/\s?\d+)?\W{1,8}"
             rf"(?:(?:step|iteration|iter|batch)\W{{0,4}})?{_INNER}",
             re.I,
         ),

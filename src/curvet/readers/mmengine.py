@@ -35,11 +35,9 @@ def _matches(path: Path, head: bytes) -> bool:
         return False
     timed = path.name == _SCALARS or bool(_TIME.fullmatch(stem))
     first = first_line(head)
-    return (
-        timed
-        and first.startswith("{")
-        and any(key in first for key in ('"iter"', '"step"', '"env_info"', '"mode"'))
-    )
+    # mmcv alone ends a name so; what it is told of the training stands in the first line.
+    known = suffix == "log.json" or any(key in first for key in ('"iter"', '"step"'))
+    return timed and first.startswith("{") and known
 
 
 def _unit(path: Path) -> Path:

@@ -38,7 +38,7 @@ STEP_NAMES = (
 )
 _EPOCHS = ("epoch", "epochs")
 _AGAIN = 2  # epochs that a run must have got on before epochs that begin anew are another one
-RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid"})
+RUN_NAMES = frozenset({"run", "runid", "runname", "runuuid", "trialid", "dirname"})
 TAG_NAMES = frozenset({"tag", "metric", "metricname", "name", "key", "variable"})
 VALUE_NAMES = frozenset({"value", "metricvalue", "scalarvalue"})
 EVALUATIONS = frozenset(

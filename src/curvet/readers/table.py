@@ -5,7 +5,8 @@ say without a guess is an error: two columns of one name, a row longer than the 
 among numbers.
 
 - A blank cell was not logged, "nan" was; see `curvet.readers.text.number`. But where a column is
-  filled to some row and blank in all after it, that was NaN; see `Rows.nan_for_blank_tails`.
+  filled to some row and blank in all after it, that was NaN; see `Rows.nan_for_blank_tails`. So
+  is a series of one row a value.
 - A column with more words than numbers is no series and is left out.
 - A header that is repeated begins another run if the steps begin anew, else the same run goes on.
   Without a header it is epochs that begin anew; see `Rows.runs`.
@@ -83,10 +84,31 @@ class _Places:
 
 
 @dataclass(slots=True)
+class _Series:
+    """One series of a table with one row a value."""
+
+    filled: bool = False
+    blanks: list[list[tuple[str, float]]] = field(default_factory=list)  # rows without the value
+    gaps: bool = False
+
+    def add(self, cells: list[tuple[str, float]], *, blank: bool) -> None:
+        """Add what a row says beside the value."""
+        self.gaps |= bool(self.blanks) and not blank
+        self.filled |= not blank
+        if blank:
+            self.blanks.append(cells)
+
+    def blank_tail(self) -> list[list[tuple[str, float]]]:
+        """Return the last rows, if only these are blank: pandas writes NaN as a blank."""
+        return self.blanks if self.filled and len(self.blanks) > 1 and not self.gaps else []
+
+
+@dataclass(slots=True)
 class _Table:
     """What has been read so far."""
 
     runs: dict[tuple[int, str], Rows] = field(default_factory=dict)
+    series: dict[tuple[int, str, str], _Series] = field(default_factory=dict)
     words: dict[str, _Words] = field(default_factory=dict)
     numbers: Counter[str] = field(default_factory=Counter)
     block: int = 1
@@ -202,9 +224,8 @@ def _cell_by_cell(path: Path) -> _Runs:
     table = _Table()
     _fill(table, path, layout)
     texts = _text_columns(path, table)
-    if not table.short and not table.long:
-        for rows in table.runs.values():
-            rows.nan_for_blank_tails()
+    if not table.short:
+        _nan_for_blank_tails(table)
     many_blocks, many_runs = table.block > 1, len({name for _, name in table.runs}) > 1
     runs: _Runs = {}
     for (block, name), rows in table.runs.items():
@@ -218,6 +239,15 @@ def _cell_by_cell(path: Path) -> _Runs:
             path, f"a table without any column of numbers ({content})", ACCEPTED
         )
     return runs
+
+
+def _nan_for_blank_tails(table: _Table) -> None:
+    for (block, run, tag), series in table.series.items():
+        for cells in series.blank_tail():
+            table.runs[block, run].add([*cells, (tag, float("nan"))])
+    if not table.long:
+        for rows in table.runs.values():
+            rows.nan_for_blank_tails()
 
 
 def _fill(table: _Table, path: Path, layout: Layout) -> None:
@@ -237,10 +267,12 @@ def _fill(table: _Table, path: Path, layout: Layout) -> None:
         if table.begins:
             step = None if places.step is None else layout.header[places.step]
             table.begin(next((cell for name, cell in cells if name == step), None))
+        run = row[places.run].strip() if places.run is not None and places.run < len(row) else ""
         if places.tag is not None and places.value is not None:
             tag = row[places.tag].strip() if places.tag < len(row) else ""
             cells = _long(cells, tag, layout.header[places.value])
-        run = row[places.run].strip() if places.run is not None and places.run < len(row) else ""
+            series = table.series.setdefault((table.block, run, tag), _Series())
+            series.add(cells, blank=all(name != tag for name, _ in cells))
         table.runs.setdefault((table.block, run), Rows()).add(cells)
 
 

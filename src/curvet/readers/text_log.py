@@ -87,6 +87,7 @@ class _Log:
     epoch: float | None = None  # of a line of its own: Keras, and the tutorials of PyTorch
     bar: Cells = field(default_factory=list)
     bar_length: str = ""
+    evaluated: bool = False  # whether another bar was drawn after that of the epoch
     columns: list[str] = field(default_factory=list)
     ends: dict[float, float] = field(default_factory=dict)  # epoch -> step, in logs of ESPnet
     table: list[str] = field(default_factory=list)  # columns of the table that spaCy prints
@@ -95,6 +96,7 @@ class _Log:
     progress: Cells = field(default_factory=list)  # the last line of an evaluation going on
     held: tuple[Cells, Cells] = field(default_factory=lambda: ([], []))  # place, cells of a bar
     rich: bool = False  # whether that bar may go on in the next line
+    early: bool = False  # whether bars show numbers before they count the step: tqdm in a loop
     shown: dict[str, tuple[float | None, str]] = field(default_factory=dict)
     rank: str = ""  # who wrote the line
     owners: dict[str, str] = field(default_factory=dict)  # tag -> the first rank that wrote it
@@ -159,12 +161,15 @@ class _Log:
         """Take over the last complete progress bar."""
         if self.bar:
             self.add(self.bar)
-        self.bar, self.bar_length = [], ""
+        self.bar, self.bar_length, self.evaluated = [], "", False
 
     def hold(self, place: Cells, cells: Cells, *, rich: bool) -> None:
-        """Keep what a bar shows until it gets on: then the new numbers are drawn."""
+        """Keep what a bar shows last before it gets on, or first where it counts behindhand."""
         if self.held[0] != place:
             self.end_bar()
+        elif self.early:  # but for a validation after the last step
+            known = {name for name, _ in self.held[1]}
+            cells = [*self.held[1], *(cell for cell in cells if cell[0] not in known)]
         self.held, self.rich = (place, cells), rich
 
     def end_bar(self) -> None:
@@ -275,11 +280,7 @@ def _read_numbers(
     log: _Log, line: str, pattern: Pattern | None, match: re.Match[str] | None, heading: str
 ) -> None:
     if log.epoch is not None and (bar := _KERAS_BAR.match(line)):
-        # A bar of another length after that of the epoch shows an evaluation.
-        if bar[1] == bar[2] and log.bar_length in ("", bar[2]):
-            log.bar_length = bar[2]
-            log.bar = [("epoch", log.epoch), *named(line[bar.end() :])]
-            log.logging = KERAS
+        _read_bar(log, log.epoch, bar, line[bar.end() :])
         return
     if dictionaries := _DICTIONARY.findall(line):
         for text in dictionaries:
@@ -322,7 +323,9 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
     if pattern.stale:
         cells = pattern.pairs(line[match.end() :], part)
         place = [*log.place(match, cells), *(c for c in cells if plain(c[0]) in _TOTALS)]
-        if float(match["inner"]) > 0 and place:  # at 0 the numbers are those of the epoch before
+        if float(match["inner"]) == 0:  # they are those of the epoch before, if there was one
+            log.early |= bool(cells) and not log.rows.length and not log.held[1]
+        elif place:
             log.hold(place, cells, rich=pattern.tool == "rich")
         return
     log.end_evaluation()
@@ -333,6 +336,17 @@ def _read_anchored(log: _Log, line: str, pattern: Pattern, match: re.Match[str])
     cells = pattern.pairs(text, part)
     place = log.place(match, cells)
     log.add([*place, *cells], unnamed=pattern.unnamed, inside="inner" in match.groupdict())
+
+
+def _read_bar(log: _Log, epoch: float, bar: re.Match[str], text: str) -> None:
+    """Read a bar of Keras; after that of the epoch, one that is longer or new is an evaluation."""
+    full = bar[1] == bar[2]
+    begins = not full or "ETA: " in text or text.startswith("- ")  # as verbose=2 writes it
+    log.evaluated |= bool(log.bar) and begins
+    if full and log.bar_length in ("", bar[2]) and not log.evaluated:
+        log.bar_length = bar[2]
+        log.bar = [("epoch", epoch), *named(text)]
+        log.logging = KERAS
 
 
 def _read_columns(log: _Log, row: re.Match[str]) -> None:

@@ -43,6 +43,8 @@ from .population import train_population
 CORPUS_FORMAT = 3
 LOGS_PER_RUN = 2
 """Ways in which every labelled run is logged."""
+LOGS_PER_REAL_RUN = 8
+"""The same for real trainings, of which there are fewer: each is worth being seen in many ways."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +124,7 @@ def simulate(
     out : Path
         The corpus: shards and `corpus.json`.
     n_runs : int
-        Labelled runs; each is logged in `LOGS_PER_RUN` ways.
+        Labelled runs; each is logged in `LOGS_PER_RUN` ways, a real one in `LOGS_PER_REAL_RUN`.
     seed : int
         Same seed, same corpus, whatever the number of workers.
     device : str
@@ -206,7 +208,7 @@ def read_corpus(folder: Path, styled: bool = True) -> Iterator[Example]:
     folder : Path
         Written by `simulate`.
     styled : bool
-        Whether runs are logged as trackers do, in `LOGS_PER_RUN` ways; or once, at every step.
+        Whether runs are logged as trackers do, in several ways; or once, at every step.
 
     Yields
     ------
@@ -245,9 +247,11 @@ def read_round(
     folder: Path, number: int, n_runs: int | None = None, styled: bool = True
 ) -> Iterator[Example]:
     """Label and log the first runs of one round; see `read_corpus`."""
-    rng = np.random.default_rng((read_manifest(folder)["seed"], number, 1))
+    manifest = read_manifest(folder)
+    ways = LOGS_PER_REAL_RUN if manifest.get("real") else LOGS_PER_RUN
+    rng = np.random.default_rng((manifest["seed"], number, 1))
     for training, twin in islice(read_trainings(folder, number), n_runs):
-        yield from _log(training, twin, rng) if styled else [_plain(training)]
+        yield from _log(training, twin, ways, rng) if styled else [_plain(training)]
 
 
 def read_trainings(folder: Path, number: int) -> Iterator[tuple[Training, Trace]]:
@@ -445,14 +449,14 @@ def _both_show(training: Training, one: Trace, other: Trace) -> bool:
     )
 
 
-def _log(training: Training, twin: Trace, rng: np.random.Generator) -> Iterator[Example]:
+def _log(training: Training, twin: Trace, ways: int, rng: np.random.Generator) -> Iterator[Example]:
     """Log a labelled training in several ways.
 
     A log that hides the harm keeps its label: such logs are met, and the answer has to be unsure
     of them. But what was logged must have done harm by then.
     """
     trace = training.trace
-    for _ in range(LOGS_PER_RUN):
+    for _ in range(ways):
         so_far = trace.until(draw_length(trace, rng))
         share = len(so_far.loss) / len(trace.loss)
         if not _shows(training, so_far, twin.until(round(share * len(twin.loss)))):
