@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 23336
+RUNS ?= 9900
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -179,9 +180,9 @@ class Shift(NamedTuple):
 def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
     """Measure how much surer a classifier is than it should be on kinds never trained on.
 
-    The bases of `held` are new, but their kinds of nets and tasks are not; a user's are. So
-    `Mlp`, the quickest, is trained on fully connected or on other nets, and on classification or
-    on other tasks, and tried on held-out bases of its own kind and of the opposite one.
+    The bases of `held` are new, but their kinds of nets and tasks are not; a user's may be. So
+    `Mlp`, the quickest, is trained on fully connected nets alone, on all others, on classification
+    alone and on all others, and tried on held-out bases of its own kind and of the opposite one.
 
     Returns
     -------
@@ -189,14 +190,13 @@ def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
         None at all (factors of 1) where the corpus has not all causes of each kind.
     """
     tried: dict[bool, list[Answers]] = {True: [], False: []}
-    for net, task in product((True, False), repeat=2):
-        few = fit.part(np.flatnonzero((_is_mlp(fit) == net) & (_is_class(fit) == task)))
+    for is_of, side in product((_is_mlp, _is_class), (True, False)):
+        few = fit.part(np.flatnonzero(is_of(fit) == side))
         if len(np.unique(few.y)) < len(CAUSES):
             return Shift(1.0, np.ones(len(COVERAGES)))
         model = Mlp().fit(few.inputs, few.y, few.weight, len(CAUSES), seed, _silent)
         for own in (True, False):
-            like = (_is_mlp(held) == net) == own
-            some = held.part(np.flatnonzero(like & ((_is_class(held) == task) == own)))
+            some = held.part(np.flatnonzero((is_of(held) == side) == own))
             inputs = drop_channels(some.inputs, np.random.default_rng((seed, 2)))
             if len(some.y):
                 raw = predict_raw([model], inputs, list(CAUSES))[0]
@@ -239,7 +239,11 @@ def _silent(done: int, total: int) -> None:
 def calibrate(
     classifiers: Sequence[Classifier], held: Labelled, seed: int, shift: Shift
 ) -> Calibration:
-    """Fit combination and temperature on one half of unseen rounds, the set on the other.
+    """Fit combination, temperature and the conformal set to unseen rounds.
+
+    The set's thresholds come from each half of the rounds under a combination fitted to the other
+    half; the combination that is kept is fitted to all of them (Vovk, Cross-conformal predictors,
+    Annals of Mathematics and Artificial Intelligence 2015).
 
     Parameters
     ----------
@@ -254,17 +258,23 @@ def calibrate(
     """
     rng = np.random.default_rng((seed, 1))
     groups = rng.permutation(np.unique(held.group))
-    first = np.isin(held.group, groups[: max(1, len(groups) // 2)])
     inputs, weight = drop_channels(held.inputs, rng), held.weight
     raw = predict_raw(classifiers, inputs, list(CAUSES))
-    truth, counts = held.y[first], weight[first]
-    weights, temperature = fit_combination([p[first] for p in raw], truth, counts, _PRIOR)
-    temperature *= shift.temperature
-    combined = Calibration(weights, temperature, _PRIOR, ()).combine(raw)
-    rest = ~first if (~first).any() else first
-    thresholds = conformal_thresholds(combined[rest], held.y[rest], weight[rest])
+
+    def combination(rows: NDArray[np.bool_]) -> Calibration:
+        weights, temperature = fit_combination(
+            [p[rows] for p in raw], held.y[rows], weight[rows], _PRIOR
+        )
+        return Calibration(weights, temperature * shift.temperature, _PRIOR, ())
+
+    halves = [np.isin(held.group, part) for part in np.array_split(groups, 2) if len(part)]
+    combined = np.empty_like(raw[0])
+    for half, other in zip(halves, reversed(halves), strict=True):
+        combined[half] = combination(other).combine([p[half] for p in raw])
+    thresholds = conformal_thresholds(combined, held.y, weight)
     lowered = np.array(thresholds) * shift.thresholds
-    return Calibration(weights, temperature, _PRIOR, tuple(float(t) for t in lowered))
+    whole = combination(np.ones(len(held.y), bool))
+    return replace(whole, thresholds=tuple(float(t) for t in lowered))
 
 
 def _scores(
