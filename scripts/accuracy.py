@@ -18,6 +18,7 @@ from ablations.render import as_markdown
 from curvet.bundle import load_bundle
 from curvet.causes import CAUSES
 from curvet.evaluate import evaluate
+from curvet.simulate.corpus import LOGS_PER_REAL_RUN, LOGS_PER_RUN
 
 ROOT = Path(__file__).parents[1]
 VIEWS_PER_CAUSE = ("all channels", "no validation")
@@ -135,15 +136,17 @@ def page(field: Path | None) -> Iterator[str]:
     yield from (f"$ {command}" for command in bundle.manifest["commands"])
     yield "```\n"
     beside = "".join(
-        f", and {other['runs']} real trainings of {other['rounds']} bases"
+        f", and {other['runs']} real trainings of {other['rounds']} bases, each in "
+        f"{LOGS_PER_REAL_RUN}"
         for other in bundle.manifest.get("beside", ())
     )
     yield (
-        f"from {corpus['runs']} simulated runs of {corpus['rounds']} rounds{beside}, each logged "
-        "in two ways. Macro-F1 is the mean over the causes that occur; ECE is the expected "
-        'calibration error over 15 bins; intervals are bootstraps over bases. "First eleven" is '
-        "macro-F1 over the causes of the first release, with all twenty allowed as verdicts. "
-        "Simulated runs count with the prior (three in ten healthy), real ones count alike.\n"
+        f"from {corpus['runs']} simulated runs of {corpus['rounds']} rounds, each logged in "
+        f"{LOGS_PER_RUN} ways{beside}. Macro-F1 is the mean over the causes that occur; ECE is the "
+        "expected calibration error over 15 bins; intervals are bootstraps over bases. "
+        '"First eleven" is macro-F1 over the causes of the first release, with all twenty allowed '
+        "as verdicts. Simulated runs count with the prior (three in ten healthy), real ones count "
+        "alike.\n"
     )
     yield "## Simulated rounds that training did not see\n"
     yield from overall(bundle.manifest["scores"])

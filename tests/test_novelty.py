@@ -64,7 +64,6 @@ def test_few_runs_are_enough_to_fit(n: int) -> None:
 T = np.linspace(0, 1, 400)
 ODD = {
     "square wave": 1 + 2.0 * (np.sin(40 * T) > 0),
-    "straight line upwards": 1 + 12 * T,
     "learning-rate range test": np.where(T < 0.6, 2.3 - 2 * T, 1.1 * np.exp(6 * (T - 0.6))),
 }
 
