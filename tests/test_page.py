@@ -87,9 +87,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spiky[300] = np.nan
     lines = [f"{step * 10},{loss}" for step, loss in enumerate(spiky)]
     (folder / "spiky.csv").write_text("\n".join(["step,loss", *lines, ""]))
-    noise = np.abs(1 + 0.3 * np.random.default_rng(7).standard_normal(200))
-    (folder / "noise.csv").write_text(
-        "\n".join(["step,loss", *(f"{step},{loss}" for step, loss in enumerate(noise)), ""])
+    walk = np.abs(3 + 0.1 * np.random.default_rng(2).standard_normal(200).cumsum())
+    (folder / "walk.csv").write_text(
+        "\n".join(["step,loss", *(f"{step},{loss}" for step, loss in enumerate(walk)), ""])
     )
     for path in folder.rglob("*"):
         if path.stat().st_mtime > 1.75e9:

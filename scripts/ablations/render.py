@@ -23,6 +23,9 @@ def as_markdown(results: Mapping[str, Any]) -> Iterator[str]:
         tables.setdefault(row["table"], []).append(row)
     for title, rows in tables.items():
         yield f"### {title}\n"
+        yield from (
+            f"Of `{name}`.\n" for name in sorted({r["bundle"] for r in rows if "bundle" in r})
+        )
         sources = list(dict.fromkeys(source for row in rows for source in row["scores"]))
         for view in SHOWN:
             yield f"{view[0].upper()}{view[1:]}:\n"
