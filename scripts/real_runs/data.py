@@ -66,7 +66,11 @@ def bundled(name: str, **options: Any) -> tuple[Array, Array]:
 
 def classes(name: str, **options: Any) -> Data:
     """Return a classification of scikit-learn."""
-    x, y = bundled(name, **options)
+    return classified(*bundled(name, **options))
+
+
+def classified(x: Array, y: Array) -> Data:
+    """Return a table whose rows have a class each, from 0 on."""
     x, raw = standard(x)
     return cut(x, y.astype(np.int64), int(y.max()) + 1, **raw)
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .data import Array, Data, cut, standard
+from .data import Array, Data, classified, cut, standard
 
 _WINDOW = 28
 _VAL_ROWS = 300
+_TABLE_ROWS = 3000  # at most
 
 
 def _table(name: str) -> Any:
@@ -36,47 +37,37 @@ def _columns(name: str, target: str, without: tuple[str, ...] = ()) -> tuple[Arr
     return table.drop(columns=[target, *without]).to_numpy(float), table[target].to_numpy(float)
 
 
-def _classes_of(x: Array, y: Array, rows: int = 3000) -> Data:
-    scaled, raw = standard(x[:rows])
-    return cut(scaled, y[:rows].astype(np.int64), int(y.max()) + 1, **raw)
-
-
-def _values_of(x: Array, y: Array, rows: int = 3000) -> Data:
-    scaled, raw = standard(x[:rows])
-    return cut(scaled, standard(y[:rows, None])[0], 1, y[:rows], **raw)
-
-
 def _marriage() -> Data:
     """Tell how somebody rates a marriage, one to five."""
     x, y = _columns("fair", "rate_marriage")
-    order = np.random.default_rng(71).permutation(len(x))
-    return _classes_of(x[order], y[order] - 1)
+    order = np.random.default_rng(71).permutation(len(x))[:_TABLE_ROWS]
+    return classified(x[order], y[order] - 1)
 
 
 def _party() -> Data:
     """Tell which of seven places between two parties somebody takes."""
-    return _classes_of(*_columns("anes96", "PID", ("popul",)))
+    return classified(*_columns("anes96", "PID", ("popul",)))
 
 
 def _travel() -> Data:
     """Tell whether a traveller takes this way of travelling."""
-    return _classes_of(*_columns("modechoice", "choice", ("individual",)))
+    return classified(*_columns("modechoice", "choice", ("individual",)))
 
 
 def _schools() -> Data:
     """Regress the share of pupils above the median on what is known of a district."""
     table = _table("star98")
     share = table["NABOVE"] / (table["NABOVE"] + table["NBELOW"])
-    return _values_of(
-        table.drop(columns=["NABOVE", "NBELOW"]).to_numpy(float), share.to_numpy(float)
-    )
+    x, raw = standard(table.drop(columns=["NABOVE", "NBELOW"]).to_numpy(float))
+    y = share.to_numpy(float)
+    return cut(x, standard(y[:, None])[0], 1, y, **raw)
 
 
 def _visits() -> Data:
     """Tell how often somebody sees a doctor: never, up to twice, up to five times, more often."""
     x, y = _columns("randhie", "mdvis")
-    order = np.random.default_rng(72).permutation(len(x))
-    return _classes_of(x[order], np.digitize(y[order], [1, 3, 6]))
+    order = np.random.default_rng(72).permutation(len(x))[:_TABLE_ROWS]
+    return classified(x[order], np.digitize(y[order], [1, 3, 6]))
 
 
 def _air() -> Data:
