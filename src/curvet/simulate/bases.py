@@ -12,6 +12,13 @@ from .population import train_population
 
 BASES_PER_ROUND = 8
 
+LONG = 0.35
+"""Share of the rounds of shallow MLPs that train for thousands of steps.
+
+Logs that people have show hundreds or thousands of updates as one point: most is learnt between the
+first two, and all that is left is a long tail.
+"""
+
 _DEPTHS: dict[str, tuple[Sequence[int], None, bool, Sequence[float]]] = {
     "mlp": (
         (0, 1, 2, 3, 4, 6, 9, 12, 16),
@@ -50,8 +57,9 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
         n_steps = int(np.exp(rng.uniform(np.log(60), np.log(700))))
         batch = int(rng.choice((4, 8, 16, 32), p=(0.08, 0.25, 0.42, 0.25)))
     n_steps = min(n_steps, 64_000 // batch)
-    if net == "mlp" and depth < 4 and rng.random() < 0.02:  # a long one, which must be cheap
-        n_steps, batch = int(np.exp(rng.uniform(np.log(2000), np.log(50000)))), 4
+    long = net == "mlp" and depth < 4 and rng.random() < LONG
+    if long:  # which must be cheap
+        n_steps, batch = int(2000 * 25 ** (rng.random() ** 2)), int(rng.choice((4, 4, 8, 16)))
     norm = rng.choice(["none", "layer", "batch"], p=[0.5, 0.25, 0.25])
     # One pass or a few, as language models see their data; mostly many.
     fewest, most = (0.8, 5) if rng.random() < 0.2 else (5, 60)
@@ -66,7 +74,7 @@ def draw_bases(rng: np.random.Generator) -> list[Recipe]:
         task=Task(kind, n_inputs, n_outputs, pool, 128 if net == "mlp" else 80, 0.5, 0.0, 0),
         net=net,
         depth=depth,
-        width=int(rng.choice(_WIDTHS[net == "mlp" and depth <= 4])),
+        width=int(rng.choice(_WIDTHS[net == "mlp" and depth <= 4 and not long])),
         activation=rng.choice(
             ["relu", "leaky_relu", "gelu", "tanh", "sigmoid"], p=_activations(net, depth)
         ),
