@@ -12,8 +12,8 @@ from .population import train_population
 
 BASES_PER_ROUND = 8
 
-LONG = 0.35
-"""Share of the rounds of shallow MLPs that train for thousands of steps.
+LONG = 0.12
+"""Share of the rounds of shallow MLPs that train for thousands of steps, which takes minutes each.
 
 Logs that people have show hundreds or thousands of updates as one point: most is learnt between the
 first two, and all that is left is a long tail.
