@@ -270,7 +270,7 @@ def test_evaluate_on_a_corpus_of_other_causes(
     names = np.array([f"b{i}" for i in range(n)])
     labelled = Labelled(inputs, y, none, *[names] * 5, np.ones(n))
     monkeypatch.setattr(evaluate, "load_labelled", lambda corpus: labelled)
-    monkeypatch.setattr(evaluate, "corpus_seed", lambda corpus: 5)
+    (tmp_path / "corpus.json").write_text('{"seed": 5}')
     seen: dict[str, Any] = {}
 
     def keep(*words: Any) -> dict[str, Any]:

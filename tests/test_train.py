@@ -144,6 +144,7 @@ def test_a_corpus_becomes_a_bundle(small_corpus: Path, tmp_path: Path) -> None:
     assert manifest["seed"] == 3
     assert manifest["corpus"] == {
         "seed": 5,
+        "real": False,
         "runs": N_ROUNDS * len(CAUSES),
         "logs": N_ROUNDS * len(CAUSES) * LOGS_PER_RUN,
         "rounds": N_ROUNDS,
@@ -191,22 +192,37 @@ def test_real_trainings_are_learned_from_beside_simulated_ones(
     assert (
         manifest["commands"][-1] == "curvet train --corpus small --corpus real --out both --seed 3"
     )
-    # The scores are of simulated rounds alone.
+    # The scores are of simulated rounds alone: of the real ones none is kept back.
     assert manifest["scores"]["all channels"]["runs"] == len(CAUSES) * LOGS_PER_RUN
+    with pytest.raises(CorpusError, match="has learned from it"):
+        evaluate(tmp_path / "both", real)
+    scored = evaluate(tmp_path / "both", small_corpus)["simulated"]
+    assert scored["all channels"]["runs"] == len(CAUSES) * LOGS_PER_RUN
 
 
 def test_a_real_training_counts_as_many_simulated_ones(small_corpus: Path, tmp_path: Path) -> None:
     real = write_corpus(tmp_path / "real", n_rounds=10, real=True)
     splits = load_splits([small_corpus, real], 3)
     both = join([parts[0] for parts in splits])
-    of_real = np.char.startswith(both.group, "real ")
-    assert of_real.sum() == 8 * len(CAUSES) * LOGS_PER_REAL_RUN
+    of_real = both.real
+    assert of_real.sum() == 9 * len(CAUSES) * LOGS_PER_REAL_RUN
+    assert [len(set(part.group)) for part in splits[1]] == [9, 1, 0]
     assert not set(both.base[of_real]) & set(both.base[~of_real])
     for key, cause in enumerate(CAUSES):
         mine = both.y == key
         assert both.weight[mine].sum() / both.weight.sum() == pytest.approx(PRIOR[cause])
         ratio = both.weight[mine & of_real].mean() / both.weight[mine & ~of_real].mean()
         assert ratio * LOGS_PER_REAL_RUN == pytest.approx(REAL * LOGS_PER_RUN)
+
+
+def test_of_real_trainings_as_many_logs_can_be_chosen(small_corpus: Path, tmp_path: Path) -> None:
+    real = load_labelled(write_corpus(tmp_path / "real", n_rounds=10, real=True))
+    both = join([load_labelled(small_corpus), real])
+    chosen, of_real = both.as_often(0), both.real
+    assert of_real.sum() == len(real.y)
+    assert chosen[~of_real].all()
+    assert chosen[of_real].mean() == pytest.approx(LOGS_PER_RUN / LOGS_PER_REAL_RUN, abs=0.05)
+    np.testing.assert_array_equal(chosen, both.as_often(0))
 
 
 @pytest.mark.usefixtures("quick")

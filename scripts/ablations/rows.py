@@ -48,7 +48,7 @@ class Row:
 def trained(labelled: Labelled, scores: Mapping[str, Any], runs: int | None = None) -> Result:
     """Put together what a row with training runs tells."""
     logs = len(labelled.y)
-    real = int(np.char.startswith(labelled.group, "real ").sum())
+    real = int(labelled.real.sum())
     counted = real // LOGS_PER_REAL_RUN + (logs - real) // LOGS_PER_RUN
     return {
         "runs": counted if runs is None else runs,

@@ -15,10 +15,11 @@ from .causes import CAUSES
 from .classifiers import Inputs
 from .classifiers.base import without
 from .errors import CorpusError
-from .labelled import Labelled, corpus_seed, load_labelled, split
+from .labelled import Labelled, load_labelled, split
 from .novelty import Novelty
 from .predictor import Predictor, doubts
 from .run import Curve, Run
+from .simulate.corpus import read_manifest
 from .trials import usable_trials
 
 VIEWS: Mapping[str, tuple[str, ...]] = {
@@ -58,7 +59,8 @@ def evaluate(
     Raises
     ------
     CorpusError
-        Neither `corpus` nor `field`, or no labelled run in them.
+        Neither `corpus` nor `field`, no labelled run in them, or a corpus that the bundle has
+        learned from beside its first.
     """
     if corpus is None and field is None:
         raise CorpusError("nothing to score on; name --corpus, --field or both")
@@ -222,9 +224,14 @@ def _error_of_cause(p: Array, true: NDArray[np.bool_], weight: Array) -> float:
 
 
 def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
-    labelled = load_labelled(corpus)
     bundle = predictor.bundle
-    if bundle.manifest.get("corpus", {}).get("seed") == corpus_seed(corpus):
+    if any(_is_of(each, corpus) for each in bundle.manifest.get("beside", [])):
+        raise CorpusError(
+            f"{corpus}: the predictor has learned from it and kept none of it back for scores; "
+            "score it on another corpus, or on real runs with --field"
+        )
+    labelled = load_labelled(corpus)
+    if _is_of(bundle.manifest.get("corpus", {}), corpus):
         labelled = split(labelled, bundle.manifest["seed"])[2]
     # A bundle may know other causes than are simulated, and fewer of those.
     places = {key: place for place, key in enumerate(bundle.causes)}
@@ -242,6 +249,13 @@ def _on_corpus(predictor: Predictor, corpus: Path) -> dict[str, Any]:
         bundle.causes,
         labelled.base,
     )
+
+
+def _is_of(described: Mapping[str, Any], corpus: Path) -> bool:
+    """Tell whether a bundle's manifest describes this corpus."""
+    known = read_manifest(corpus)
+    real = bool(known.get("real"))
+    return bool(described.get("seed") == known["seed"] and described.get("real", real) == real)
 
 
 def score_pairs(p: Array, likely: NDArray[np.bool_], labelled: Labelled) -> dict[str, Any]:

@@ -29,6 +29,8 @@ REAL = 7.0
 """How many simulated runs one real training stands for: between 5 and 15 it made no difference to
 real runs of other tasks."""
 
+_REAL = "real "  # before the names of bases and rounds of real trainings
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
@@ -87,6 +89,19 @@ class Labelled:
         """Which runs have two causes, (n,)."""
         return np.asarray(self.also >= 0)
 
+    @property
+    def real(self) -> NDArray[np.bool_]:
+        """Which logs are of real trainings, (n,)."""
+        return np.asarray(np.char.startswith(self.group, _REAL))
+
+    def as_often(self, seed: int) -> NDArray[np.bool_]:
+        """Choose as many logs of a real training as there are of a simulated one, (n,).
+
+        What is measured by distances must not take eight logs of one training for eight runs.
+        """
+        share = np.where(self.real, LOGS_PER_RUN / LOGS_PER_REAL_RUN, 1.0)
+        return np.asarray(np.random.default_rng((seed, 3)).random(len(self.y)) < share)
+
     def under_each(self) -> Labelled:
         """Return the runs with those of two causes twice: under the one and under the other."""
         whole = self.part(np.concatenate([np.arange(len(self.y)), np.flatnonzero(self.both)]))
@@ -140,7 +155,7 @@ def load_labelled(
     cause, also, base, group, task, net, style = np.concatenate(labels).T
     keys = ["", *CAUSES]
     if real := bool(read_manifest(corpus).get("real")):  # apart from the simulated ones
-        base, group = np.char.add("real ", base), np.char.add("real ", group)
+        base, group = np.char.add(_REAL, base), np.char.add(_REAL, group)
     return Labelled(
         Inputs(
             np.concatenate([p.table for p in inputs]), np.concatenate([p.image for p in inputs])
@@ -182,7 +197,7 @@ def load_splits(
     progress: Callable[[int, int], None] = lambda done, total: None,
     workers: int = 1,
 ) -> list[tuple[Labelled, Labelled, Labelled]]:
-    """Read corpora and split each by itself, see `split`.
+    """Read corpora and split each by itself, see `split`; the first alone is scored.
 
     Parameters
     ----------
@@ -201,20 +216,26 @@ def load_splits(
         def advance(done: int, total: int, before: int = place) -> None:
             progress(100 * (before * total + done) // (total * len(corpora)), 100)
 
-        found.append(split(load_labelled(corpus, advance, workers=workers), seed))
+        labelled = load_labelled(corpus, advance, workers=workers)
+        found.append(split(labelled, seed, scored=place == 0))
     return found
 
 
-def split(labelled: Labelled, seed: int) -> tuple[Labelled, Labelled, Labelled]:
-    """Split by rounds into runs to fit (80 %), to calibrate (10 %) and to score (10 %)."""
+def split(
+    labelled: Labelled, seed: int, scored: bool = True
+) -> tuple[Labelled, Labelled, Labelled]:
+    """Split by rounds into runs to fit (80 %), to calibrate (10 %) and to score (10 %).
+
+    Where none are scored, those are fitted, too.
+    """
     groups = np.random.default_rng(seed).permutation(np.unique(labelled.group))
     if len(groups) < 10:
         raise CorpusError(
             f"a corpus of {len(groups)} rounds is too small to calibrate on unseen bases; "
             "simulate at least 1,000 runs"
         )
-    ends = [round(0.8 * len(groups)), round(0.9 * len(groups))]
-    parts = np.split(groups, ends)
+    ends = [0.8, 0.9] if scored else [0.9, 1.0]
+    parts = np.split(groups, [round(end * len(groups)) for end in ends])
     fit, calibrate, score = (
         labelled.part(np.flatnonzero(np.isin(labelled.group, part))) for part in parts
     )

@@ -20,7 +20,7 @@ from .classifiers.base import without
 from .classifiers.nets import DROP
 from .errors import CorpusError
 from .evaluate import score_pairs, score_views
-from .labelled import Labelled, corpus_seed, join, load_splits
+from .labelled import Labelled, join, load_splits
 from .novelty import Novelty, fit_novelty
 from .prior import PRIOR
 from .simulate.corpus import read_manifest
@@ -85,11 +85,8 @@ def train(
         lambda done: progress(10 + round(75 * done), 100),
     )
     calibration = calibrate(classifiers, held, seed, shift_to_new_kinds(fit, held, seed))
-    novelty = fit_novelty(
-        drop_channels(fit.inputs, np.random.default_rng((seed, 3))).table,
-        drop_channels(held.inputs, np.random.default_rng((seed, 4))).table,
-        seed,
-    )
+    known, unseen = (part.part(part.as_often(seed)) for part in (fit, held))
+    novelty = fit_novelty(known.inputs.table, unseen.inputs.table, seed)
     progress(95, 100)
     described = [_described(*each) for each in zip(corpora, splits, strict=True)]
     made = {
@@ -105,10 +102,11 @@ def train(
 
 
 def _described(corpus: Path, parts: Sequence[Labelled]) -> dict[str, Any]:
-    y = np.concatenate([part.y for part in parts])
+    y, manifest = np.concatenate([part.y for part in parts]), read_manifest(corpus)
     return {
-        "seed": corpus_seed(corpus),
-        "runs": int(read_manifest(corpus)["runs"]),
+        "seed": int(manifest["seed"]),
+        "real": bool(manifest.get("real")),
+        "runs": int(manifest["runs"]),
         "logs": len(y),
         "rounds": sum(len(np.unique(part.group)) for part in parts),
         "causes": {k: int((y == i).sum()) for i, k in enumerate(CAUSES)},

@@ -90,11 +90,8 @@ def refit(
         held.weight,
         prior,
     )
-    novelty = fit_novelty(
-        drop_channels(fit.inputs, _rng(seed, 3)).table,
-        drop_channels(held.inputs, _rng(seed, 4)).table,
-        seed,
-    )
+    known, unseen = (part.part(part.as_often(seed)) for part in (fit, held))
+    novelty = fit_novelty(known.inputs.table, unseen.inputs.table, seed)
     progress(100, 100)
     return replace(
         base,
