@@ -40,7 +40,8 @@ class Mlp:
     hidden : int
         Units of each layer.
     dropout, input_dropout : float
-        Of hidden units, of features.
+        Of hidden units, of features: a third of these, since each training is seen in several logs
+        and would else be learnt by heart.
     training : NetTraining
         Its settings.
     """
@@ -48,7 +49,7 @@ class Mlp:
     name: str = "mlp"
     hidden: int = 256
     dropout: float = 0.3
-    input_dropout: float = 0.1
+    input_dropout: float = 0.35
     training: NetTraining = _TRAINING
     knots_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     scores_: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
