@@ -145,7 +145,7 @@ def on_held_out_causes(fit: Labelled, held: Labelled, n_runs: int) -> dict[str, 
         p = Calibration(*fitted, tuple(prior), ()).combine(raw)
         thresholds = conformal_thresholds(p[others], y, calibrating.weight)
         likely = Calibration(*fitted, tuple(prior), thresholds).likely(p, COVERAGE)
-        rank = fit_novelty(inputs.table, asked.table[others], 0).rank(asked.table)
+        rank = fit_novelty(inputs.table, known.group, 0).rank(asked.table)
         out[key] = {
             "held out": _doubts(rank[~others], likely[~others]) | _sureness(p[~others]),
             "known": _doubts(rank[others], likely[others]) | _sureness(p[others]),
@@ -257,8 +257,8 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
     yield "### Curves of no training\n"
     yield (
         f'Made up, {N_ODD} of each. "Unlike" is said of a run farther from all known ones than '
-        f"{UNLIKE:.0%} of unseen simulated runs are; no verdict is given then, nor where more than "
-        "a third of all causes are likely.\n"
+        f"{UNLIKE:.0%} of known runs are from those of other bases; no verdict is given then, nor "
+        "where more than a third of all causes are likely.\n"
     )
     yield from table(
         ["curve", "unlike", "no verdict"],

@@ -25,8 +25,13 @@ def tables(n: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32
     return np.asarray(hidden @ mixing, np.float32)
 
 
+def each(n: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+    """A group for every run."""
+    return np.arange(n).astype(str)
+
+
 def test_the_distance_is_that_to_the_nearest_known_runs() -> None:
-    model = fit_novelty(tables(600, 0), tables(300, 1), 0)
+    model = fit_novelty(tables(600, 0), each(600), 0)
     asked = tables(40, 2)
     at = model.place(asked)
     for here, found in zip(at, model.distance(asked), strict=True):
@@ -35,14 +40,24 @@ def test_the_distance_is_that_to_the_nearest_known_runs() -> None:
 
 
 def test_ranks_are_uniform_on_runs_of_known_kinds() -> None:
-    model = fit_novelty(tables(1500, 0), tables(1500, 1), 0)
+    model = fit_novelty(tables(1500, 0), each(1500), 0)
     rank = model.rank(tables(1500, 2))
     assert np.quantile(rank, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.06)
     assert model.rank(20 * tables(200, 5)).mean() > 0.9
 
 
+def test_what_is_far_is_measured_between_groups() -> None:
+    """Copies of one run in a group are near to each other and no nearer to new groups."""
+    rng = np.random.default_rng(3)
+    few = np.repeat(tables(200, 0), 8, axis=0)
+    few = few + 0.01 * rng.standard_normal(few.shape).astype(np.float32)
+    model = fit_novelty(few, np.repeat(each(200), 8), 0)
+    assert 0.3 < np.median(model.rank(tables(1000, 2))) < 0.7
+    assert np.median(fit_novelty(few, each(1600), 0).rank(tables(1000, 2))) == 1.0
+
+
 def test_other_channels_and_neighbours_do_not_matter(tmp_path: Path) -> None:
-    model = fit_novelty(tables(300, 0), tables(200, 1), 0)
+    model = fit_novelty(tables(300, 0), each(300), 0)
     asked = tables(50, 2)
     whole = model.rank(asked)
     other = asked.copy()
@@ -57,7 +72,7 @@ def test_other_channels_and_neighbours_do_not_matter(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n", [2, 7, 30])
 def test_few_runs_are_enough_to_fit(n: int) -> None:
-    model = fit_novelty(tables(max(n, NEAREST), 0), tables(n, 1), 0)
+    model = fit_novelty(tables(n, 0), each(n), 0)
     assert np.isfinite(model.rank(tables(5, 2))).all()
 
 

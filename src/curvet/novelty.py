@@ -29,7 +29,7 @@ _SHARES = np.append(np.linspace(0, 0.99, 100), [0.995, 0.999, 1.0])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Novelty:
-    """Known runs in a space of few dimensions, and how far unseen ones usually are from them.
+    """Known runs in a space of few dimensions, and how far those of other groups usually are.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Novelty:
     known : array of shape (run, axis)
         Some of the runs trained on.
     distances : array of shape (quantile,)
-        Of unseen simulated runs to their nearest known ones, ascending.
+        Of runs to the nearest known ones of other groups, ascending.
     """
 
     knots: Table
@@ -68,7 +68,10 @@ class Novelty:
 
         Source: Angiulli & Pizzuti, Fast Outlier Detection in High Dimensional Spaces, PKDD 2002.
         """
-        at = self.place(table)
+        return self.distance_at(self.place(table))
+
+    def distance_at(self, at: Table) -> Array:
+        """Measure the same of runs that have been placed, (run, axis)."""
         blocks = [at[begin : begin + _BLOCK] for begin in range(0, len(at), _BLOCK)]
         return np.concatenate([self._to_nearest(block) for block in blocks] or [np.empty(0)])
 
@@ -79,7 +82,8 @@ class Novelty:
 
     def _to_nearest(self, at: Table) -> Array:
         squares = (at**2).sum(1)[:, None] - 2 * at @ self.known.T + (self.known**2).sum(1)
-        nearest = np.partition(squares, NEAREST - 1, axis=1)[:, :NEAREST]
+        near = min(NEAREST, len(self.known))
+        nearest = np.partition(squares, near - 1, axis=1)[:, :near]
         return np.asarray(np.sqrt(np.maximum(nearest, 0.0)).mean(1, dtype=np.float64))
 
     def knowing(self, table: Table) -> Novelty:
@@ -100,24 +104,34 @@ class Novelty:
 _PARTS = ("knots", "scores", "centre", "axes", "known", "distances")
 
 
-def fit_novelty(known: Table, unseen: Table, seed: int) -> Novelty:
-    """Learn where known runs lie, and how far unseen ones of the same kinds are from them.
+def fit_novelty(table: Table, group: NDArray[np.str_], seed: int) -> Novelty:
+    """Learn where known runs lie, and how far a run of a new group is from those of others.
+
+    Every run is asked about with those of its own group left out, so that few odd groups among
+    the ones that happen to be held out do not decide what is far.
 
     Parameters
     ----------
-    known, unseen : arrays of shape (run, feature)
-        Features of runs that were trained on, and of runs of other bases.
+    table : array of shape (run, feature)
+        Features of known runs.
+    group : array of shape (run,), str
+        At least two; runs of one group are alike for more than being trainings.
     seed : int
         Draws the known runs that are kept.
     """
-    knots, scores = fit_scores(known[:, _COLUMNS])
-    x = to_scores(known, _COLUMNS, knots, scores)
+    knots, scores = fit_scores(table[:, _COLUMNS])
+    x = to_scores(table, _COLUMNS, knots, scores)
     centre = x.mean(0)
     variance, axes = np.linalg.eigh(np.cov(x.T))  # ascending
     most = np.maximum(variance[: -N_AXES - 1 : -1], 1e-6)  # few runs span few axes
     whitened = axes[:, : -N_AXES - 1 : -1] / np.sqrt(most)
-    kept = np.random.default_rng(seed).permutation(len(known))[:N_KNOWN]
+    kept = np.random.default_rng(seed).permutation(len(table))[:N_KNOWN]
     none = np.empty((0, N_AXES), np.float32)
     model = Novelty(knots, scores, centre, whitened.astype(np.float32), none, np.empty(0))
-    model = replace(model, known=model.place(known[kept]))
-    return replace(model, distances=np.quantile(model.distance(unseen), _SHARES))
+    at = model.place(table)
+    distances = np.empty(len(at))
+    for name in np.unique(group):
+        of_group = group == name
+        others = replace(model, known=at[kept[~of_group[kept]]])
+        distances[of_group] = others.distance_at(at[of_group])
+    return replace(model, known=at[kept], distances=np.quantile(distances, _SHARES))

@@ -85,8 +85,9 @@ def train(
         lambda done: progress(10 + round(75 * done), 100),
     )
     calibration = calibrate(classifiers, held, seed, shift_to_new_kinds(fit, held, seed))
-    known, unseen = (part.part(part.as_often(seed)) for part in (fit, held))
-    novelty = fit_novelty(known.inputs.table, unseen.inputs.table, seed)
+    known = join([fit, held])
+    known = known.part(known.as_often(seed))
+    novelty = fit_novelty(known.inputs.table, known.group, seed)
     progress(95, 100)
     described = [_described(*each) for each in zip(corpora, splits, strict=True)]
     made = {

@@ -90,8 +90,9 @@ def refit(
         held.weight,
         prior,
     )
-    known, unseen = (part.part(part.as_often(seed)) for part in (fit, held))
-    novelty = fit_novelty(known.inputs.table, unseen.inputs.table, seed)
+    known = join([fit, held])
+    known = known.part(known.as_often(seed))
+    novelty = fit_novelty(known.inputs.table, known.group, seed)
     progress(100, 100)
     return replace(
         base,
