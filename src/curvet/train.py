@@ -85,9 +85,7 @@ def train(
         lambda done: progress(10 + round(75 * done), 100),
     )
     calibration = calibrate(classifiers, held, seed, shift_to_new_kinds(fit, held, seed))
-    known = join([fit, held])
-    known = known.part(known.as_often(seed))
-    novelty = fit_novelty(known.inputs.table, known.group, seed)
+    novelty = novelty_among([fit, held], seed)
     progress(95, 100)
     described = [_described(*each) for each in zip(corpora, splits, strict=True)]
     made = {
@@ -129,6 +127,13 @@ def _trained_by(corpora: Sequence[Path], out: Path, seed: int) -> str:
 def _shown(path: Path) -> str:
     """Write a path without telling where on this machine it lies."""
     return path.name if path.is_absolute() else path.as_posix()
+
+
+def novelty_among(parts: Sequence[Labelled], seed: int) -> Novelty:
+    """Learn where the runs of all parts lie, each training as often as any other."""
+    known = join(parts)
+    often = known.as_often(seed)
+    return fit_novelty(known.inputs.table[often], known.group[often], seed)
 
 
 def fit_classifiers(

@@ -15,8 +15,7 @@ from ..causes import CAUSES
 from ..classifiers import Inputs, predict_raw
 from ..errors import LabelError
 from ..labelled import Labelled, join, load_splits
-from ..novelty import fit_novelty
-from ..train import drop_channels, fit_classifiers
+from ..train import drop_channels, fit_classifiers, novelty_among
 from .runs import TeamRuns
 
 Array = NDArray[np.float64]
@@ -90,9 +89,7 @@ def refit(
         held.weight,
         prior,
     )
-    known = join([fit, held])
-    known = known.part(known.as_often(seed))
-    novelty = fit_novelty(known.inputs.table, known.group, seed)
+    novelty = novelty_among([fit, held], seed)
     progress(100, 100)
     return replace(
         base,
