@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -111,25 +111,60 @@ def test_a_fault_fits_its_task() -> None:
 
 @pytest.mark.usefixtures("scripts")
 def test_later_rounds_have_tasks_of_their_own() -> None:
-    from real_runs.workshop import DRAWN, draw_base
+    from real_runs.tasks import TASKS
+    from real_runs.team_tasks import TEAM_TASKS
+    from real_runs.workshop import DRAWN, MIXED, draw_base
     from real_runs.workshop_found import FOUND_TASKS
+    from real_runs.workshop_plenty import PLENTY_TASKS
     from real_runs.workshop_tasks import WORKSHOP_TASKS
 
-    assert not set(WORKSHOP_TASKS) & set(FOUND_TASKS)
+    every = [*WORKSHOP_TASKS, *FOUND_TASKS, *PLENTY_TASKS, *TASKS, *TEAM_TASKS]
+    assert len(set(every)) == len(every)
     rng = np.random.default_rng(3)
     for _ in range(12):
         assert draw_base(rng, 0, DRAWN - 1).task in WORKSHOP_TASKS
         found = draw_base(rng, 0, DRAWN)
         assert found.net in FOUND_TASKS[found.task][1]
         assert found.n_train >= min(60, found.batch)
+    mixed = [draw_base(rng, 0, MIXED) for _ in range(60)]
+    plenty = [plan for plan in mixed if plan.task in PLENTY_TASKS]
+    assert len(mixed) > len(plenty) > 0
+    assert all(plan.net in PLENTY_TASKS[plan.task][1] for plan in plenty)
+    assert all(plan.n_steps * plan.batch < 9 * max(plan.n_train, 60) for plan in plenty)
+    assert all(8 <= plan.n_steps / plan.val_every < 100 for plan in plenty)
+    assert max(plan.n_steps for plan in mixed) > 1200
+    assert {plan.init for plan in mixed} == {"", "default"}
 
 
 @pytest.mark.usefixtures("scripts")
-@pytest.mark.parametrize("task", ["visits", "travel", "schools", "air", "words", "origin"])
-def test_found_tasks_have_rows_that_fit(task: str) -> None:
-    from real_runs.workshop_found import FOUND_TASKS
+def test_a_net_may_start_with_pytorch_s_own_weights() -> None:
+    from real_runs.feed import prepare
+    from real_runs.nets import make_net
+    from real_runs.plan import Plan
 
-    data = FOUND_TASKS[task][0]()
+    plan = Plan("bands", "mlp", width=64)
+    feed = prepare(plan)
+    usual, own, dead = (
+        make_net(replace(plan, **change), feed)
+        for change in ({}, {"init": "default"}, {"init": "default", "bias": -3.0})
+    )
+    first = [float(net[1].weight.detach().abs().max()) for net in (usual, own)]
+    assert first[1] <= 1 / 2**0.5 < first[0]  # uniform within one over the root of the inputs
+    assert own[1].bias.detach().abs().min() > 0
+    assert (dead[1].bias.detach() == -3).all()
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    "task",
+    ["visits", "travel", "schools", "air", "words", "origin", "teacher", "branches", "throws",
+     "corners", "rough", "clouds_again", "knocks", "pulls", "products", "dates", "machine"],
+)  # fmt: skip
+def test_tasks_of_later_rounds_have_rows_that_fit(task: str) -> None:
+    from real_runs.workshop_found import FOUND_TASKS
+    from real_runs.workshop_plenty import PLENTY_TASKS
+
+    data = (FOUND_TASKS | PLENTY_TASKS)[task][0]()
     assert len(data.x) == len(data.y) == len(data.group) > 200
     assert len(data.x_val) == len(data.y_val) == len(data.group_val) > 80
     for rows, targets in ((data.x, data.y), (data.x_val, data.y_val)):

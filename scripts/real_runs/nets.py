@@ -22,12 +22,14 @@ def make_net(plan: Plan, feed: Feed) -> Any:
     net = makers.get(plan.net, _feed_forward)(plan, feed)
     hidden = [m for m in net.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)][:-1]
     for layer in hidden if plan.net not in ("rnn", "transformer") else ():
+        if plan.init == "default" and not plan.bias:
+            continue
         if plan.activation in ("relu", "gelu"):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         elif plan.activation == "tanh":
             nn.init.xavier_normal_(layer.weight, 5 / 3)
         nn.init.constant_(layer.bias, plan.bias)  # type: ignore[arg-type]
-        if plan.init:
+        if plan.init in ("zero", "constant"):
             nn.init.constant_(layer.weight, 0.0 if plan.init == "zero" else 0.01)
     scaled = [layer.weight for layer in hidden]
     for name, weight in net.named_parameters():

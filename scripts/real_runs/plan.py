@@ -29,7 +29,8 @@ class Plan:
     gain, bias : float
         Factor on the initial hidden weights; initial hidden biases.
     init : str
-        "" for the usual one; "zero" or "constant" hidden weights.
+        "" for the usual one of the activation; "default" for PyTorch's own; "zero" or "constant"
+        hidden weights.
     penalty : float
         L2 penalty that is part of the loss (weight_decay acts in the optimiser).
     clip : float

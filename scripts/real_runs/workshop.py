@@ -25,10 +25,15 @@ from .log import Log
 from .plan import Plan, Rng, power
 from .tasks import load
 from .workshop_found import FOUND_TASKS
+from .workshop_plenty import PLENTY_TASKS
 from .workshop_tasks import WORKSHOP_TASKS
 
 DRAWN = 123
 """Rounds whose tasks are drawn; those of later ones are found, see `workshop_found`."""
+
+MIXED = 212
+"""From this round on tasks are drawn, found, or have plenty of rows (`workshop_plenty`), which are
+seen but a few times; some trainings are long, and some nets start with PyTorch's own weights."""
 
 HEALTHY = 3
 """Healthy trainings of a base beside the first."""
@@ -70,6 +75,9 @@ def _task(plan: Plan) -> _Task:
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     """Draw a task, a net and settings that should train well, for the round of that number."""
     tasks = WORKSHOP_TASKS if number < DRAWN else FOUND_TASKS
+    if number >= MIXED:
+        kinds = (WORKSHOP_TASKS, FOUND_TASKS, PLENTY_TASKS)
+        tasks = kinds[int(rng.choice(3, p=(0.3, 0.25, 0.45)))]
     task = str(rng.choice(list(tasks)))
     net = str(rng.choice(tasks[task][1]))
     slow = net in (*_LONG, "cnn", "resnet")
@@ -86,12 +94,21 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     )  # fmt: skip
     plan = _sized(plan, rng)
     fewest, most = 6.0, 100.0
+    if number >= MIXED:
+        plan = replace(plan, init=str(rng.choice(["", "default"])))
+        if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
+            steps = int(np.exp(rng.uniform(np.log(1200), np.log(4000))))
+            plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
     if number >= DRAWN and _task(plan).places:  # of texts much is seen once or twice
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
         fewest, most = 0.8, 30.0
+    if task in PLENTY_TASKS:
+        fewest, most = 0.7, 8.0
     epochs = float(np.exp(rng.uniform(np.log(fewest), np.log(most))))
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), _task(plan).rows))
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
+    if task in PLENTY_TASKS:  # an epoch may be all of the training
+        every = max(1, plan.n_steps // int(rng.integers(8, 50)))
     return replace(plan, n_train=rows, val_every=every)
 
 
