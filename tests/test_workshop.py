@@ -83,7 +83,8 @@ def test_a_training_can_be_had_again(trainings: list[Training], cause: str) -> N
     found = min(fast, key=lambda training: len(training.trace.loss))
     settings = json.loads(found.recipe)
     plan = Plan(**{**settings, "resumes": tuple(settings["resumes"])})
-    assert json.loads(json.dumps(asdict(plan))) == settings
+    known = json.loads(json.dumps(asdict(plan)))
+    assert {key: known[key] for key in settings} == settings
     same(found.trace, trace_of(plan, train(plan)))
 
 
@@ -113,7 +114,7 @@ def test_a_fault_fits_its_task() -> None:
 def test_later_rounds_have_tasks_of_their_own() -> None:
     from real_runs.tasks import TASKS
     from real_runs.team_tasks import TEAM_TASKS
-    from real_runs.workshop import DRAWN, MIXED, draw_base
+    from real_runs.workshop import DRAWN, MIXED, WARM, draw_base
     from real_runs.workshop_found import FOUND_TASKS
     from real_runs.workshop_plenty import PLENTY_TASKS
     from real_runs.workshop_tasks import WORKSHOP_TASKS
@@ -134,6 +135,8 @@ def test_later_rounds_have_tasks_of_their_own() -> None:
     assert all(8 <= plan.n_steps / plan.val_every < 100 for plan in plenty)
     assert max(plan.n_steps for plan in mixed) > 1200
     assert {plan.init for plan in mixed} == {"", "default"}
+    assert not any(plan.warm for plan in mixed)
+    assert {np.sign(draw_base(rng, 0, WARM).warm) for _ in range(60)} == {-1, 0, 1}
 
 
 @pytest.mark.usefixtures("scripts")
@@ -152,6 +155,21 @@ def test_a_net_may_start_with_pytorch_s_own_weights() -> None:
     assert first[1] <= 1 / 2**0.5 < first[0]  # uniform within one over the root of the inputs
     assert own[1].bias.detach().abs().min() > 0
     assert (dead[1].bias.detach() == -3).all()
+
+
+@pytest.mark.usefixtures("scripts")
+def test_a_net_that_is_fine_tuned_starts_where_an_unlogged_training_left_it() -> None:
+    from real_runs.bases import train
+    from real_runs.plan import Plan
+
+    plan = Plan("bands", "mlp", n_steps=40, n_train=300, lr=1e-4, width=64)
+    cold, warm, new_layer = (
+        [value for _, value in train(replace(plan, warm=steps)).series["loss"]]
+        for steps in (0, 200, -200)
+    )
+    assert len(cold) == len(warm) == len(new_layer) == 40
+    assert max(warm[:5]) < 0.7 * min(cold[:5])
+    assert max(warm[:5]) < 0.8 * min(new_layer[:5])
 
 
 @pytest.mark.usefixtures("scripts")

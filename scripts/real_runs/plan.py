@@ -35,6 +35,9 @@ class Plan:
         L2 penalty that is part of the loss (weight_decay acts in the optimiser).
     clip : float
         Largest gradient norm; 0 for no limit.
+    warm : int
+        Updates on other rows of the task, not logged, before the training: 0 for none, below 0
+        for as many and a new last layer.
     label_noise : float
         Share of wrong training targets; those of validation too if `noisy_val`.
     order : str
@@ -93,6 +96,7 @@ class Plan:
     gain: float = 1.0
     bias: float = 0.0
     init: str = ""
+    warm: int = 0
     label_noise: float = 0.0
     noisy_val: bool = False
     order: str = "shuffled"

@@ -7,12 +7,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from make_demo_runs import seed_everything
 
 from .feed import Feed, prepare
 from .log import Log
 from .nets import make_net
 from .plan import Plan
+from .tasks import load
 from .torch_parts import as_input, casting, loss_of, make_optimiser, penalised, scaler_of
 
 PATIENCE = 40  # steps that a loop goes on after the first loss that is not finite
@@ -29,6 +32,8 @@ def train(plan: Plan) -> Log:
         saved = Path(folder) / "checkpoint.pt"
         for first, end in plan.segments():
             net = make_net(plan, feed)
+            if plan.warm and not saved.exists():
+                _warm_up(plan, feed, net)
             if plan.half == "weights":
                 net.half()
             optimiser, schedule = make_optimiser(plan, net)
@@ -42,6 +47,26 @@ def train(plan: Plan) -> Log:
                 break
             torch.save({name: part.state_dict() for name, part in parts.items()}, saved)
     return log
+
+
+def _warm_up(plan: Plan, feed: Feed, net: Any) -> None:
+    """Train the net on rows that the training does not see, as a net is that is fine-tuned."""
+    import torch
+
+    data, rng = load(plan.task), np.random.default_rng(plan.seed + 3)
+    optimiser = torch.optim.Adam(net.parameters(), 1e-3)
+    loss_fn = loss_of(plan, feed, net, right=True)
+    last = [m for m in net.modules() if isinstance(m, torch.nn.Linear)][-1]
+    fresh = {name: value.clone() for name, value in last.state_dict().items()}
+    net.train()
+    for _ in range(abs(plan.warm)):
+        rows = rng.integers(plan.n_train, len(data.x), 32)
+        optimiser.zero_grad()
+        loss_fn(torch.from_numpy(data.x[rows]), torch.from_numpy(data.y[rows])).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+    if plan.warm < 0:
+        last.load_state_dict(fresh)
 
 
 def _run(

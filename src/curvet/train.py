@@ -185,8 +185,9 @@ def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
     """Measure how much surer a classifier is than it should be on kinds never trained on.
 
     The bases of `held` are new, but their kinds of nets and tasks are not; a user's may be. So
-    `Mlp`, the quickest, is trained on fully connected nets alone, on all others, on classification
-    alone and on all others, and tried on held-out bases of its own kind and of the opposite one.
+    `Mlp`, the quickest, of one member, is trained on fully connected nets alone, on all others, on
+    classification alone and on all others, and tried on held-out bases of its own kind and of the
+    opposite one.
 
     Returns
     -------
@@ -198,7 +199,8 @@ def shift_to_new_kinds(fit: Labelled, held: Labelled, seed: int) -> Shift:
         few = fit.part(np.flatnonzero(is_of(fit) == side))
         if len(np.unique(few.y)) < len(CAUSES):
             return Shift(1.0, np.ones(len(COVERAGES)))
-        model = Mlp().fit(few.inputs, few.y, few.weight, len(CAUSES), seed, _silent)
+        model = Mlp(training=replace(Mlp().training, members=1))
+        model.fit(few.inputs, few.y, few.weight, len(CAUSES), seed, _silent)
         for own in (True, False):
             some = held.part(np.flatnonzero((is_of(held) == side) == own))
             inputs = drop_channels(some.inputs, np.random.default_rng((seed, 2)))

@@ -25,7 +25,7 @@ from .nets import (
 if TYPE_CHECKING:
     import torch
 
-_TRAINING = NetTraining(epochs=24, lr=3e-3, members=1)
+_TRAINING = NetTraining(epochs=16, lr=3e-3, members=1)
 _BLOCK = 16  # runs whose layers stay in the cache
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 _MANY = 64  # runs for which it pays to copy weights
-_TRAINING = NetTraining(epochs=30, lr=2e-3, members=3)
+_TRAINING = NetTraining(epochs=20, lr=2e-3, members=3)
 
 
 @dataclass(slots=True, eq=False)
