@@ -114,12 +114,13 @@ def test_a_fault_fits_its_task() -> None:
 def test_later_rounds_have_tasks_of_their_own() -> None:
     from real_runs.tasks import TASKS
     from real_runs.team_tasks import TEAM_TASKS
-    from real_runs.workshop import DRAWN, MIXED, WARM, draw_base
+    from real_runs.workshop import DRAWN, EASY, MIXED, WARM, draw_base
+    from real_runs.workshop_easy import EASY_TASKS
     from real_runs.workshop_found import FOUND_TASKS
     from real_runs.workshop_plenty import PLENTY_TASKS
     from real_runs.workshop_tasks import WORKSHOP_TASKS
 
-    every = [*WORKSHOP_TASKS, *FOUND_TASKS, *PLENTY_TASKS, *TASKS, *TEAM_TASKS]
+    every = [*WORKSHOP_TASKS, *FOUND_TASKS, *PLENTY_TASKS, *EASY_TASKS, *TASKS, *TEAM_TASKS]
     assert len(set(every)) == len(every)
     rng = np.random.default_rng(3)
     for _ in range(12):
@@ -137,6 +138,11 @@ def test_later_rounds_have_tasks_of_their_own() -> None:
     assert {plan.init for plan in mixed} == {"", "default"}
     assert not any(plan.warm for plan in mixed)
     assert {np.sign(draw_base(rng, 0, WARM).warm) for _ in range(60)} == {-1, 0, 1}
+    easy = [
+        plan for plan in (draw_base(rng, 0, EASY) for _ in range(30)) if plan.task in EASY_TASKS
+    ]
+    assert 30 > len(easy) > 0
+    assert all(plan.net in EASY_TASKS[plan.task][1] and plan.n_train <= 1000 for plan in easy)
 
 
 @pytest.mark.usefixtures("scripts")
@@ -176,13 +182,14 @@ def test_a_net_that_is_fine_tuned_starts_where_an_unlogged_training_left_it() ->
 @pytest.mark.parametrize(
     "task",
     ["visits", "travel", "schools", "air", "words", "origin", "teacher", "branches", "throws",
-     "corners", "rough", "clouds_again", "knocks", "pulls", "products", "dates", "machine"],
+     "corners", "rough", "clouds_again", "knocks", "pulls", "products", "dates", "machine",
+     "sides", "cubes", "plane", "areas", "bars", "bars_again", "tempo", "coming",
+     "refrain", "lookup"],
 )  # fmt: skip
 def test_tasks_of_later_rounds_have_rows_that_fit(task: str) -> None:
-    from real_runs.workshop_found import FOUND_TASKS
-    from real_runs.workshop_plenty import PLENTY_TASKS
+    from real_runs.tasks import load
 
-    data = (FOUND_TASKS | PLENTY_TASKS)[task][0]()
+    data = load(task)
     assert len(data.x) == len(data.y) == len(data.group) > 200
     assert len(data.x_val) == len(data.y_val) == len(data.group_val) > 80
     for rows, targets in ((data.x, data.y), (data.x_val, data.y_val)):

@@ -11,6 +11,7 @@ from make_demo_runs import docs_text, shapes
 
 from .data import Data, bundled, classes, cut, regression, standard
 from .team_tasks import TEAM_TASKS
+from .workshop_easy import EASY_TASKS
 from .workshop_found import FOUND_TASKS
 from .workshop_plenty import PLENTY_TASKS
 from .workshop_tasks import WORKSHOP_TASKS
@@ -127,4 +128,4 @@ def load(task: str) -> Data:
     """Load or draw a task's rows, be it one of the trial, of a team or of the workshop."""
     if task in TEAM_TASKS:
         return TEAM_TASKS[task].load()
-    return (TASKS | WORKSHOP_TASKS | FOUND_TASKS | PLENTY_TASKS)[task][0]()
+    return (TASKS | WORKSHOP_TASKS | FOUND_TASKS | PLENTY_TASKS | EASY_TASKS)[task][0]()

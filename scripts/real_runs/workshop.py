@@ -24,6 +24,7 @@ from .feed import bad_steps
 from .log import Log
 from .plan import Plan, Rng, power
 from .tasks import load
+from .workshop_easy import EASY_TASKS
 from .workshop_found import FOUND_TASKS
 from .workshop_plenty import PLENTY_TASKS
 from .workshop_tasks import WORKSHOP_TASKS
@@ -53,6 +54,9 @@ EVENED = 265
 
 WARM = 310
 """From this round on some nets are fine-tuned: trained before on other rows of their task."""
+
+EASY = 409
+"""From this round on half of the bases have a task without noise (`workshop_easy`)."""
 
 _EVENLY = DRAWS | {
     "lr_too_high": 1.2, "lr_too_low": 1.0, "exploding_gradients": 6.0, "vanishing_gradients": 3.2,
@@ -90,6 +94,8 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     if number >= MIXED:
         kinds = (WORKSHOP_TASKS, FOUND_TASKS, PLENTY_TASKS)
         tasks = kinds[int(rng.choice(3, p=(0.3, 0.25, 0.45)))]
+    if number >= EASY and rng.random() < 0.5:
+        tasks = EASY_TASKS
     task = str(rng.choice(list(tasks)))
     net = str(rng.choice(tasks[task][1]))
     slow = net in (*_LONG, "cnn", "resnet")
@@ -118,6 +124,8 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         fewest, most = 0.7, 8.0
     epochs = float(np.exp(rng.uniform(np.log(fewest), np.log(most))))
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), _task(plan).rows))
+    if task in EASY_TASKS:
+        rows = min(rows, int(np.exp(rng.uniform(np.log(max(100, plan.batch)), np.log(1000)))))
     left = _task(plan).rows - rows
     if number >= WARM and rng.random() < 0.4 and left > 500 and plan.net != "vae":
         warm = int(np.exp(rng.uniform(np.log(50), np.log(400)))) * int(rng.choice([-1, 1, 1]))
