@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 9900
+RUNS ?= 12500
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus
