@@ -209,11 +209,14 @@ def unseen_novelty(lesson: Lesson) -> Array:
 
 
 def _save_held_out(version: Path, lesson: Lesson, novelty: Array) -> None:
-    """Keep what was said of each run before it was learned from, for comparisons to come."""
+    """Keep what was said of each run before it was learned from, for comparisons to come.
+
+    To the bit: a threshold of the likely set is one of these numbers.
+    """
     np.savez_compressed(
         version / HELD_OUT,
         hashes=np.array(lesson.runs.hashes),
-        probabilities=lesson.held_out.astype(np.float32),
+        probabilities=lesson.held_out,
         novelty=novelty,
     )
 
@@ -236,7 +239,7 @@ def unseen_answers(place: Path, predictor: Predictor, runs: TeamRuns) -> Answers
     if path.is_file():
         with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             row_of = {str(digest): row for row, digest in enumerate(kept["hashes"])}
-            before, far = kept["probabilities"].astype(np.float64), kept["novelty"]
+            before, far = kept["probabilities"], kept["novelty"]
         for row, digest in enumerate(runs.hashes):
             if digest in row_of:
                 p[row], novelty[row] = before[row_of[digest]], far[row_of[digest]]
