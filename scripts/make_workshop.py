@@ -3,7 +3,7 @@
 It is a corpus like those of `curvet simulate`, with one base to a round; the tasks are neither
 the trial's nor a team's: drawn ones first (`real_runs.workshop_tasks`), then tables, pictures and
 texts that were found (`real_runs.workshop_found`), then also ones with plenty of rows
-(`real_runs.workshop_plenty`).
+(`real_runs.workshop_plenty`), and last ones without noise (`real_runs.workshop_easy`).
 
     pip install torch scikit-learn statsmodels matplotlib
     python scripts/make_workshop.py --workers 2

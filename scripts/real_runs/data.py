@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+TABLE = ("mlp",)
+IMAGE = ("cnn", "resnet", "mlp")
+SERIES = ("mlp", "cnn1d", "rnn", "transformer")
+LANGUAGE = ("rnn", "transformer")
+ITSELF = ("autoencoder", "vae")
+"""Nets that suit a kind of task; the last is to draw its inputs again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +49,10 @@ class Data:
     raw_scale: Array | float = 1.0
 
 
+Tasks = dict[str, tuple[Callable[[], Data], tuple[str, ...]]]
+"""How each task is made, and the nets that suit it."""
+
+
 def cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
     """Put rows in random order and keep three tenths of them for validation."""
     order = np.random.default_rng(11).permutation(len(x))
@@ -48,6 +60,14 @@ def cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any)
     group = y if group is None else group[order]
     n = len(x) * 7 // 10
     return Data(x[:n], y[:n], x[n:], y[n:], n_out, group[:n], group[n:], **rest)
+
+
+def spelled(rows: list[str], group: Array) -> Data:
+    """Let every place of texts of one length be followed by its next symbol."""
+    symbols = sorted(set("".join(rows)))
+    code = {symbol: i for i, symbol in enumerate(symbols)}
+    row = np.array([[code[symbol] for symbol in text] for text in rows])
+    return cut(row[:, :-1], row[:, 1:], len(symbols), group, n_symbols=len(symbols))
 
 
 def standard(x: Array) -> tuple[NDArray[np.float32], dict[str, Array]]:

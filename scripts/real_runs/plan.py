@@ -162,6 +162,11 @@ def rate_of(plan: Plan) -> Callable[[int], float]:
     return rates[plan.schedule]
 
 
+def between(rng: Rng, low: float, high: float) -> float:
+    """Draw from low to high, evenly in the logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def power(rng: Rng, low: float, high: float) -> float:
     """Draw from 10 ** low to 10 ** high, three digits."""
     return float(f"{10 ** rng.uniform(low, high):.3g}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from make_demo_runs import docs_text, shapes
 
-from .data import Data, bundled, classes, cut, regression, standard
+from .data import Data, Tasks, bundled, classes, cut, regression, standard
 from .team_tasks import TEAM_TASKS
 from .workshop_easy import EASY_TASKS
 from .workshop_found import FOUND_TASKS
@@ -97,7 +96,7 @@ def _text() -> Data:
     return cut(row[:, :-1], row[:, 1:], n, np.concatenate(group), n_symbols=n)
 
 
-TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
+TASKS: Tasks = {
     "digits": (lambda: _digits(False), ("mlp", "cnn", "resnet")),
     "wine": (lambda: classes("load_wine"), ("mlp",)),
     "breast_cancer": (lambda: classes("load_breast_cancer"), ("mlp",)),

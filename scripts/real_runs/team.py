@@ -16,7 +16,7 @@ from .bases import train
 from .faults import variants
 from .feed import bad_steps
 from .log import Judged, Log
-from .plan import Plan, Rng, power
+from .plan import Plan, Rng, between, power
 from .signs import shows
 from .tasks import load
 from .team_log import Logging, draw_logging
@@ -187,7 +187,7 @@ def _repeated_shard(plan: TeamPlan, rng: Rng) -> TeamPlan:
         nexts = [start - max(4, epoch // 2) for start in starts[1:]] + [n]
         cut = [(a, min(b, c)) for a, b, c in zip(starts, ends, nexts, strict=True)]
         spans = [(a, b) for a, b in cut if b > a + 2]
-    size = float(np.exp(rng.uniform(np.log(0.05), np.log(0.25))))
+    size = between(rng, 0.05, 0.25)
     low = float(rng.uniform(0, 1 - size))
     shard = round(low, 4), round(low + size, 4)
     return replace(plan, stuck=tuple(spans), shard=shard)

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .data import Array, Data, bundled, classes, cut, regression, standard
+from .data import LANGUAGE, SERIES, TABLE, Array, Data, bundled, classes, cut, regression, standard
 from .plan import Rng
-
-_TABLE = ("mlp",)
-_SERIES = ("mlp", "cnn1d", "rnn", "transformer")
-_LANGUAGE = ("rnn", "transformer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,25 +179,25 @@ def _running_most() -> Data:
 
 
 TEAM_TASKS: dict[str, Task] = {
-    "iris": Task("a", "classes", _TABLE, lambda: classes("load_iris")),
-    "checkerboard": Task("a", "classes", _TABLE, _checkerboard),
-    "quantiles": Task("a", "classes", _TABLE, _quantiles),
-    "friedman2": Task("a", "values", _TABLE, lambda: regression(
+    "iris": Task("a", "classes", TABLE, lambda: classes("load_iris")),
+    "checkerboard": Task("a", "classes", TABLE, _checkerboard),
+    "quantiles": Task("a", "classes", TABLE, _quantiles),
+    "friedman2": Task("a", "values", TABLE, lambda: regression(
         "make_friedman2", n_samples=1800, noise=150, random_state=0)),
-    "factors": Task("a", "values", _TABLE, _factors),
-    "chirp": Task("a", "series", _SERIES, _chirp),
-    "pendulum": Task("a", "series", _SERIES, _pendulum),
-    "brackets": Task("a", "language", _LANGUAGE, _brackets),
-    "reverse": Task("a", "language", _LANGUAGE, _reverse, learned=0.35),
-    "hastie": Task("b", "classes", _TABLE, _hastie),
-    "rings": Task("b", "classes", _TABLE, _rings),
-    "blobs": Task("b", "classes", _TABLE, lambda: classes(
+    "factors": Task("a", "values", TABLE, _factors),
+    "chirp": Task("a", "series", SERIES, _chirp),
+    "pendulum": Task("a", "series", SERIES, _pendulum),
+    "brackets": Task("a", "language", LANGUAGE, _brackets),
+    "reverse": Task("a", "language", LANGUAGE, _reverse, learned=0.35),
+    "hastie": Task("b", "classes", TABLE, _hastie),
+    "rings": Task("b", "classes", TABLE, _rings),
+    "blobs": Task("b", "classes", TABLE, lambda: classes(
         "make_blobs", n_samples=2000, n_features=5, centers=9, cluster_std=3.0, random_state=0)),
-    "friedman3": Task("b", "values", _TABLE, lambda: regression(
+    "friedman3": Task("b", "values", TABLE, lambda: regression(
         "make_friedman3", n_samples=1800, noise=0.15, random_state=0)),
-    "swiss_roll": Task("b", "values", _TABLE, _swiss_roll),
-    "autoregression": Task("b", "series", _SERIES, _autoregression),
-    "steps": Task("b", "series", _SERIES, _steps),
-    "chain": Task("b", "language", _LANGUAGE, _chain),
-    "running_most": Task("b", "language", _LANGUAGE, _running_most),
+    "swiss_roll": Task("b", "values", TABLE, _swiss_roll),
+    "autoregression": Task("b", "series", SERIES, _autoregression),
+    "steps": Task("b", "series", SERIES, _steps),
+    "chain": Task("b", "language", LANGUAGE, _chain),
+    "running_most": Task("b", "language", LANGUAGE, _running_most),
 }  # fmt: skip

@@ -19,10 +19,11 @@ from curvet.recipe import Trace
 from curvet.simulate.corpus import Training
 
 from .bases import train
+from .data import Tasks
 from .faults import variants
 from .feed import bad_steps
 from .log import Log
-from .plan import Plan, Rng, power
+from .plan import Plan, Rng, between, power
 from .tasks import load
 from .workshop_easy import EASY_TASKS
 from .workshop_found import FOUND_TASKS
@@ -88,20 +89,24 @@ def _task(plan: Plan) -> _Task:
     return _Task(symbols, classify and data.y.ndim > 1, classify, len(data.x))
 
 
+def _draw_tasks(rng: Rng, number: int) -> Tasks:
+    """Draw from which tasks a round has its own."""
+    if number < MIXED:
+        return WORKSHOP_TASKS if number < DRAWN else FOUND_TASKS
+    kinds = (WORKSHOP_TASKS, FOUND_TASKS, PLENTY_TASKS)
+    tasks = kinds[int(rng.choice(3, p=(0.3, 0.25, 0.45)))]
+    return EASY_TASKS if number >= EASY and rng.random() < 0.5 else tasks
+
+
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     """Draw a task, a net and settings that should train well, for the round of that number."""
-    tasks = WORKSHOP_TASKS if number < DRAWN else FOUND_TASKS
-    if number >= MIXED:
-        kinds = (WORKSHOP_TASKS, FOUND_TASKS, PLENTY_TASKS)
-        tasks = kinds[int(rng.choice(3, p=(0.3, 0.25, 0.45)))]
-    if number >= EASY and rng.random() < 0.5:
-        tasks = EASY_TASKS
+    tasks = _draw_tasks(rng, number)
     task = str(rng.choice(list(tasks)))
     net = str(rng.choice(tasks[task][1]))
     slow = net in (*_LONG, "cnn", "resnet")
     plan = Plan(
         task, net,
-        n_steps=int(np.exp(rng.uniform(np.log(120), np.log(400 if slow else 1200)))),
+        n_steps=int(between(rng, 120, 400 if slow else 1200)),
         batch=int(rng.choice([4, 8, 10, 16, 20, 32, 32, 50, 64, 64, 100, 128])),
         schedule=str(rng.choice(_SCHEDULES)),
         optimiser=str(rng.choice(["adam", "adam", "adamw", "sgd", "sgd", "rmsprop"])),
@@ -115,20 +120,20 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     if number >= MIXED:
         plan = replace(plan, init=str(rng.choice(["", "default"])))
         if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
-            steps = int(np.exp(rng.uniform(np.log(1200), np.log(4000))))
+            steps = int(between(rng, 1200, 4000))
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
     if number >= DRAWN and _task(plan).places:  # of texts much is seen once or twice
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
         fewest, most = 0.8, 30.0
     if task in PLENTY_TASKS:
         fewest, most = 0.7, 8.0
-    epochs = float(np.exp(rng.uniform(np.log(fewest), np.log(most))))
+    epochs = between(rng, fewest, most)
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), _task(plan).rows))
     if task in EASY_TASKS:
-        rows = min(rows, int(np.exp(rng.uniform(np.log(max(100, plan.batch)), np.log(1000)))))
+        rows = min(rows, int(between(rng, max(100, plan.batch), 1000)))
     left = _task(plan).rows - rows
     if number >= WARM and rng.random() < 0.4 and left > 500 and plan.net != "vae":
-        warm = int(np.exp(rng.uniform(np.log(50), np.log(400)))) * int(rng.choice([-1, 1, 1]))
+        warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     if task in PLENTY_TASKS:  # an epoch may be all of the training
@@ -202,7 +207,7 @@ def _regularised(plan: Plan, rng: Rng) -> Plan:
 
 
 def _few_rows(plan: Plan, rng: Rng) -> Plan:
-    rows = int(np.exp(rng.uniform(np.log(16), np.log(300))))
+    rows = int(between(rng, 16, 300))
     return replace(
         plan,
         n_train=rows,
@@ -247,7 +252,7 @@ def _mismatch(plan: Plan, rng: Rng) -> Plan:
     if plan.task in _PICTURES:
         kinds.append("turned")
     kind = str(rng.choice(kinds))
-    size = float(np.exp(rng.uniform(np.log(1.3), np.log(30))))
+    size = between(rng, 1.3, 30)
     return replace(
         plan, val_fault=kind, val_size=1 / size if kind == "scale" and rng.random() < 0.5 else size
     )

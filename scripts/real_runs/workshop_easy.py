@@ -6,15 +6,11 @@ and no row of it has leaked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .data import Array, Data, cut, standard
+from .data import IMAGE, LANGUAGE, SERIES, TABLE, Array, Data, Tasks, cut, standard
 
 _ROWS = 1500
-_SERIES = ("mlp", "cnn1d", "rnn", "transformer")
-_LANGUAGE = ("rnn", "transformer")
 
 
 def _sides() -> Data:
@@ -110,16 +106,15 @@ def _lookup() -> Data:
     return cut(x, beside[x], 16, x[:, 0], n_symbols=16)
 
 
-EASY_TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
-    "sides": (_sides, ("mlp",)),
-    "cubes": (_cubes, ("mlp",)),
-    "plane": (_plane, ("mlp",)),
-    "areas": (_areas, ("mlp",)),
-    "bars": (_bars, ("cnn", "resnet", "mlp")),
+EASY_TASKS: Tasks = {
+    "sides": (_sides, TABLE),
+    "cubes": (_cubes, TABLE),
+    "plane": (_plane, TABLE),
+    "areas": (_areas, TABLE),
+    "bars": (_bars, IMAGE),
     "bars_again": (_bars_again, ("autoencoder",)),
-    "tempo": (_tempo, _SERIES),
-    "coming": (_coming, _SERIES),
-    "refrain": (_refrain, _LANGUAGE),
-    "lookup": (_lookup, _LANGUAGE),
+    "tempo": (_tempo, SERIES),
+    "coming": (_coming, SERIES),
+    "refrain": (_refrain, LANGUAGE),
+    "lookup": (_lookup, LANGUAGE),
 }
-"""How each task is made, and the nets that suit it."""

@@ -11,14 +11,26 @@ import importlib
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .data import Array, Data, classified, cut, standard
+from .data import (
+    IMAGE,
+    ITSELF,
+    LANGUAGE,
+    SERIES,
+    TABLE,
+    Array,
+    Data,
+    Tasks,
+    classified,
+    cut,
+    standard,
+)
 
 _WINDOW = 28
 _VAL_ROWS = 300
@@ -232,27 +244,21 @@ def _origin() -> Data:
     return cut(x, kind.astype(np.int64), len(texts), n_symbols=128)
 
 
-_TABLE = ("mlp",)
-_IMAGE = ("cnn", "resnet", "mlp")
-_LANGUAGE = ("rnn", "transformer")
-_ITSELF = ("autoencoder", "vae")
-
-FOUND_TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
-    "marriage": (_marriage, _TABLE),
-    "party": (_party, _TABLE),
-    "travel": (_travel, _TABLE),
-    "schools": (_schools, _TABLE),
-    "visits": (_visits, _TABLE),
-    "air": (_air, ("mlp", "cnn1d", "rnn", "transformer")),
-    "letters": (_letters, _IMAGE),
+FOUND_TASKS: Tasks = {
+    "marriage": (_marriage, TABLE),
+    "party": (_party, TABLE),
+    "travel": (_travel, TABLE),
+    "schools": (_schools, TABLE),
+    "visits": (_visits, TABLE),
+    "air": (_air, SERIES),
+    "letters": (_letters, IMAGE),
     "turned": (_turned, ("cnn", "resnet")),
-    "photo": (_photo, _IMAGE),
-    "letters_again": (_letters_again, _ITSELF),
-    "patches_again": (_patches_again, _ITSELF),
-    "manual": (lambda: _characters(_manual(), 76), _LANGUAGE),
-    "sources": (lambda: _characters(_sources(), 79), _LANGUAGE),
-    "words": (_words, _LANGUAGE),
-    "names": (_names, _LANGUAGE),
-    "origin": (_origin, _LANGUAGE),
+    "photo": (_photo, IMAGE),
+    "letters_again": (_letters_again, ITSELF),
+    "patches_again": (_patches_again, ITSELF),
+    "manual": (lambda: _characters(_manual(), 76), LANGUAGE),
+    "sources": (lambda: _characters(_sources(), 79), LANGUAGE),
+    "words": (_words, LANGUAGE),
+    "names": (_names, LANGUAGE),
+    "origin": (_origin, LANGUAGE),
 }
-"""How each task is made, and the nets that suit it."""

@@ -6,25 +6,19 @@ thousand rows that is rare, and a sign of a leak.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from .data import Array, Data, cut, standard
+from .data import IMAGE, ITSELF, LANGUAGE, SERIES, TABLE, Array, Data, Tasks, cut, spelled, standard
 from .plan import Rng
 
 _ROWS = 24_000
 _VAL_ROWS = 600
-_PICTURE = ("cnn", "resnet", "mlp")
-_SERIES = ("mlp", "cnn1d", "rnn", "transformer")
-_LANGUAGE = ("rnn", "transformer")
 
 
-def _plenty(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any) -> Data:
-    """Cut off few rows for validation: it is measured often."""
-    data = cut(x, y, n_out, group, **rest)
+def _plenty(data: Data) -> Data:
+    """Keep few rows for validation: it is measured often."""
     few = slice(None, _VAL_ROWS)
     return replace(
         data, x_val=data.x_val[few], y_val=data.y_val[few], group_val=data.group_val[few]
@@ -37,7 +31,7 @@ def _teacher() -> Data:
     x = rng.normal(size=(_ROWS, 20))
     hidden = np.tanh(x @ rng.normal(0, 0.5, (20, 24)))
     seen = hidden @ rng.normal(size=(24, 10)) + rng.normal(0, 0.4, (_ROWS, 10))
-    return _plenty(x.astype(np.float32), seen.argmax(1), 10)
+    return _plenty(cut(x.astype(np.float32), seen.argmax(1), 10))
 
 
 def _branches() -> Data:
@@ -49,7 +43,7 @@ def _branches() -> Data:
         node = leaf + 1
         leaf = 2 * leaf + (x[np.arange(_ROWS), column[node % 16]] > height[node % 16])
     seen = np.where(rng.random(_ROWS) < 0.05, rng.permutation(leaf), leaf)
-    return _plenty(x.astype(np.float32), seen, 16)
+    return _plenty(cut(x.astype(np.float32), seen, 16))
 
 
 def _throws() -> Data:
@@ -63,7 +57,7 @@ def _throws() -> Data:
     far = speed * np.cos(angle) * (1 - np.exp(-drag * time)) / drag + wind * time
     measured = np.column_stack([speed, angle, height, np.log(drag), wind])
     x, raw = standard(measured + rng.normal(0, 0.05, measured.shape) * measured.std(0))
-    return _plenty(x, standard(far[:, None])[0], 1, far, **raw)
+    return _plenty(cut(x, standard(far[:, None])[0], 1, far, **raw))
 
 
 def _corners() -> Data:
@@ -78,7 +72,7 @@ def _corners() -> Data:
     edge = size * np.cos(np.pi / n) / np.cos((angle % (2 * np.pi / n)) - np.pi / n)
     image = (np.hypot(u - right, v - down) < edge) * 0.8 + rng.normal(0, 0.15, (_ROWS, 14, 14))
     seen = np.clip(image, 0, 1).reshape(_ROWS, -1).astype(np.float32)
-    return _plenty(seen, kind, 5, raw_scale=255.0)
+    return _plenty(cut(seen, kind, 5, raw_scale=255.0))
 
 
 def _clouds(rng: Rng) -> tuple[Array, Array]:
@@ -96,13 +90,13 @@ def _clouds(rng: Rng) -> tuple[Array, Array]:
 def _rough() -> Data:
     """Regress how rough a cloud is."""
     x, rough = _clouds(np.random.default_rng(85))
-    return _plenty(x, standard(rough[:, None])[0], 1, rough, raw_scale=255.0)
+    return _plenty(cut(x, standard(rough[:, None])[0], 1, rough, raw_scale=255.0))
 
 
 def _clouds_again() -> Data:
     """Draw clouds again."""
     x, rough = _clouds(np.random.default_rng(86))
-    return _plenty(x, x, 144, rough, raw_scale=255.0)
+    return _plenty(cut(x, x, 144, rough, raw_scale=255.0))
 
 
 def _knocks() -> Data:
@@ -114,7 +108,7 @@ def _knocks() -> Data:
         since = t - rng.integers(0, 26, (_ROWS, 1))
         decay = np.exp(-np.maximum(since, 0) / 1.5) * np.cos(2.5 * since)
         wave += np.where((since >= 0) & (i < count)[:, None], decay, 0) * rng.uniform(1, 2)
-    return _plenty(wave[:, :, None].astype(np.float32), count, 6)
+    return _plenty(cut(wave[:, :, None].astype(np.float32), count, 6))
 
 
 def _pulls() -> Data:
@@ -127,20 +121,15 @@ def _pulls() -> Data:
         now = now + pull * (side - now) + rng.normal(0, 0.15, _ROWS)
         path.append(now)
     rows = np.stack(path, 1).astype(np.float32)
-    return _plenty(rows[:, :-1, None], rows[:, -1:], 1, pull)
-
-
-def _written(rows: list[str], group: Array) -> Data:
-    symbols = sorted(set("".join(rows)))
-    code = {symbol: i for i, symbol in enumerate(symbols)}
-    row = np.array([[code[symbol] for symbol in text] for text in rows])
-    return _plenty(row[:, :-1], row[:, 1:], len(symbols), group, n_symbols=len(symbols))
+    return _plenty(cut(rows[:, :-1, None], rows[:, -1:], 1, pull))
 
 
 def _products() -> Data:
     """Say the next symbol of written products."""
     pairs = np.random.default_rng(89).integers(0, 100, (_ROWS, 2))
-    return _written([f"{a:02d}*{b:02d}={a * b:04d}" for a, b in pairs.tolist()], pairs[:, 0] // 10)
+    return _plenty(
+        spelled([f"{a:02d}*{b:02d}={a * b:04d}" for a, b in pairs.tolist()], pairs[:, 0] // 10)
+    )
 
 
 def _dates() -> Data:
@@ -149,7 +138,7 @@ def _dates() -> Data:
     names = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
     parts = rng.integers([1, 0, 1900], [29, 12, 2050], (_ROWS, 3)).tolist()
     rows = [f"{day:02d} {names[m]} {year} {year}-{m + 1:02d}-{day:02d}" for day, m, year in parts]
-    return _written(rows, np.array([m for _, m, _ in parts]))
+    return _plenty(spelled(rows, np.array([m for _, m, _ in parts])))
 
 
 def _machine() -> Data:
@@ -163,20 +152,19 @@ def _machine() -> Data:
         signs.append(shows[state, way])
         state = follows[state, way]
     rows = np.stack(signs, 1)
-    return _plenty(rows[:, :-1], rows[:, 1:], 6, start, n_symbols=6)
+    return _plenty(cut(rows[:, :-1], rows[:, 1:], 6, start, n_symbols=6))
 
 
-PLENTY_TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
-    "teacher": (_teacher, ("mlp",)),
-    "branches": (_branches, ("mlp",)),
-    "throws": (_throws, ("mlp",)),
-    "corners": (_corners, _PICTURE),
-    "rough": (_rough, _PICTURE),
-    "clouds_again": (_clouds_again, ("autoencoder", "vae")),
-    "knocks": (_knocks, _SERIES),
-    "pulls": (_pulls, _SERIES),
-    "products": (_products, _LANGUAGE),
-    "dates": (_dates, _LANGUAGE),
-    "machine": (_machine, _LANGUAGE),
+PLENTY_TASKS: Tasks = {
+    "teacher": (_teacher, TABLE),
+    "branches": (_branches, TABLE),
+    "throws": (_throws, TABLE),
+    "corners": (_corners, IMAGE),
+    "rough": (_rough, IMAGE),
+    "clouds_again": (_clouds_again, ITSELF),
+    "knocks": (_knocks, SERIES),
+    "pulls": (_pulls, SERIES),
+    "products": (_products, LANGUAGE),
+    "dates": (_dates, LANGUAGE),
+    "machine": (_machine, LANGUAGE),
 }
-"""How each task is made, and the nets that suit it."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .data import Array, Data, bundled, classes, cut, standard
-
-_TABLE = ("mlp",)
-_IMAGE = ("cnn", "resnet", "mlp")
-_SERIES = ("mlp", "cnn1d", "rnn", "transformer")
-_LANGUAGE = ("rnn", "transformer")
-_ITSELF = ("autoencoder", "vae")
+from .data import (
+    IMAGE,
+    ITSELF,
+    LANGUAGE,
+    SERIES,
+    TABLE,
+    Array,
+    Data,
+    Tasks,
+    bundled,
+    classes,
+    cut,
+    spelled,
+    standard,
+)
 
 
 def _bands() -> Data:
@@ -172,18 +178,11 @@ def _bursts() -> Data:
     return cut(wave[:, :, None].astype(np.float32), standard(length[:, None])[0], 1, length)
 
 
-def _spelled(rows: list[str], group: Array) -> Data:
-    symbols = sorted(set("".join(rows)))
-    code = {symbol: i for i, symbol in enumerate(symbols)}
-    row = np.array([[code[symbol] for symbol in text] for text in rows])
-    return cut(row[:, :-1], row[:, 1:], len(symbols), group, n_symbols=len(symbols))
-
-
 def _sums() -> Data:
     """Say the next symbol of written sums."""
     rng = np.random.default_rng(63)
     pairs = rng.integers(0, 1000, (2400, 2))
-    return _spelled([f"{a:03d}+{b:03d}={a + b:04d}" for a, b in pairs.tolist()], pairs[:, 0] // 100)
+    return spelled([f"{a:03d}+{b:03d}={a + b:04d}" for a, b in pairs.tolist()], pairs[:, 0] // 100)
 
 
 def _phrases() -> Data:
@@ -199,7 +198,7 @@ def _phrases() -> Data:
     )
     picks = [[str(rng.choice(words)) for words in parts] for _ in range(2400)]
     rows = [" ".join(word for word in pick if word).ljust(36)[:25] for pick in picks]
-    return _spelled(rows, np.array([parts[2].index(pick[2]) for pick in picks]))
+    return spelled(rows, np.array([parts[2].index(pick[2]) for pick in picks]))
 
 
 def _sorting() -> Data:
@@ -220,27 +219,26 @@ def _clock() -> Data:
     return cut(seen[:, :-1], seen[:, 1:], 11, pace, n_symbols=11)
 
 
-WORKSHOP_TASKS: dict[str, tuple[Callable[[], Data], tuple[str, ...]]] = {
+WORKSHOP_TASKS: Tasks = {
     "circles": (lambda: classes(
-        "make_circles", n_samples=1600, noise=0.12, factor=0.6, random_state=0), _TABLE),
-    "bands": (_bands, _TABLE),
-    "rule": (_rule, _TABLE),
-    "codewords": (_codewords, _TABLE),
-    "signs": (_signs, _TABLE),
-    "s_curve": (_s_curve, _TABLE),
-    "waves": (_waves, _TABLE),
-    "prices": (_prices, _TABLE),
-    "sparse": (_sparse, _TABLE),
-    "gratings": (_gratings, _IMAGE),
+        "make_circles", n_samples=1600, noise=0.12, factor=0.6, random_state=0), TABLE),
+    "bands": (_bands, TABLE),
+    "rule": (_rule, TABLE),
+    "codewords": (_codewords, TABLE),
+    "signs": (_signs, TABLE),
+    "s_curve": (_s_curve, TABLE),
+    "waves": (_waves, TABLE),
+    "prices": (_prices, TABLE),
+    "sparse": (_sparse, TABLE),
+    "gratings": (_gratings, IMAGE),
     "counting": (_counting, ("cnn", "resnet")),
-    "displays": (_displays, _IMAGE),
-    "stripes_again": (_stripes_again, _ITSELF),
-    "tones": (_tones, _SERIES),
-    "logistic": (_logistic, _SERIES),
-    "bursts": (_bursts, _SERIES),
-    "sums": (_sums, _LANGUAGE),
-    "phrases": (_phrases, _LANGUAGE),
-    "sorting": (_sorting, _LANGUAGE),
-    "clock": (_clock, _LANGUAGE),
+    "displays": (_displays, IMAGE),
+    "stripes_again": (_stripes_again, ITSELF),
+    "tones": (_tones, SERIES),
+    "logistic": (_logistic, SERIES),
+    "bursts": (_bursts, SERIES),
+    "sums": (_sums, LANGUAGE),
+    "phrases": (_phrases, LANGUAGE),
+    "sorting": (_sorting, LANGUAGE),
+    "clock": (_clock, LANGUAGE),
 }  # fmt: skip
-"""How each task is made, and the nets that suit it."""
