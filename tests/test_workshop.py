@@ -200,3 +200,95 @@ def test_tasks_of_later_rounds_have_rows_that_fit(task: str) -> None:
             assert np.isfinite(rows).all()
         if targets.dtype.kind == "i":
             assert 0 <= targets.min() <= targets.max() < data.n_out
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("task", "net"),
+    [("teacher", "mlp"), ("throws", "mlp"), ("clouds_again", "mlp"), ("dates", "rnn")],
+)
+def test_every_objective_can_be_learned(task: str, net: str) -> None:
+    from real_runs.bases import train
+    from real_runs.objectives import fitting
+    from real_runs.plan import Plan
+    from real_runs.workshop_faults import facts
+
+    plan = Plan(task, net, n_steps=150, n_train=2000, val_every=150, lr=5e-3, width=64)
+    kind = facts(plan)
+    if task == "clouds_again":
+        kinds = ["denoised", "absolute", "summed"]
+    else:
+        kinds = fitting(plan, kind.classify, kind.symbols)
+    for objective in kinds:
+        log = train(replace(plan, objective=objective))
+        losses = np.array([value for _, value in log.series["loss"]])
+        (val,) = (value for _, value in log.series["val"])
+        first, last = losses[:5].mean(), losses[-30:].mean()
+        assert last < first - 0.1 * abs(first), objective
+        assert abs(val - last) < abs(first - last), objective
+
+
+@pytest.mark.usefixtures("scripts")
+def test_some_objectives_start_where_they_must() -> None:
+    from real_runs.bases import train
+    from real_runs.plan import Plan
+
+    calm = {"n_steps": 10, "n_train": 2000, "batch": 64, "lr": 1e-6, "gain": 0.05, "width": 64}
+    starts = {
+        (task, objective): np.mean(
+            [v for _, v in train(Plan(task, "mlp", objective=objective, **calm)).series["loss"]]
+        )
+        for task, objective in [
+            ("throws", "ranked"), ("throws", ""), ("teacher", ""), ("teacher", "each"),
+            ("teacher", "smoothed"), ("teacher", "summed"), ("clouds_again", "denoised"),
+        ]
+    }  # fmt: skip
+    assert starts["throws", "ranked"] == pytest.approx(np.log(2), rel=0.05)
+    assert starts["teacher", "each"] == pytest.approx(np.log(2), rel=0.1)
+    assert starts["teacher", ""] == pytest.approx(np.log(10), rel=0.05)
+    assert starts["teacher", "smoothed"] == pytest.approx(np.log(10), rel=0.05)
+    assert starts["teacher", "summed"] == pytest.approx(64 * np.log(10), rel=0.05)
+    assert starts["throws", ""] == pytest.approx(1, rel=0.15)
+    assert starts["clouds_again", "denoised"] == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("augment", ["noise", "holes", "mixed"])
+def test_training_rows_alone_are_augmented(augment: str) -> None:
+    from real_runs.bases import train
+    from real_runs.plan import Plan
+
+    plan = Plan("sides", "mlp", n_steps=300, n_train=900, val_every=300, lr=5e-3, width=64)
+    plain, hard = (train(replace(plan, augment=kind)) for kind in ("", augment))
+    ends = [np.mean([v for _, v in log.series["loss"][-30:]]) for log in (plain, hard)]
+    assert ends[1] > 2 * ends[0]
+    assert hard.series["val"][-1][1] < 0.7 * ends[1]
+
+
+@pytest.mark.usefixtures("scripts")
+def test_later_rounds_are_trained_for_more() -> None:
+    from real_runs.plan import Plan
+    from real_runs.workshop import KINDS, draw_base
+    from real_runs.workshop_faults import faulty
+
+    rng = np.random.default_rng(4)
+    assert not any(draw_base(rng, 0, KINDS - 1).objective for _ in range(30))
+    plans = [draw_base(rng, 0, KINDS) for _ in range(120)]
+    assert len({plan.objective for plan in plans}) > 10
+    assert {plan.augment for plan in plans} == {"", "noise", "holes", "mixed"}
+    assert max(plan.dropout for plan in plans) > 0.4
+    assert all(plan.net == "mlp" for plan in plans if plan.objective == "denoised")
+    told, denoised, likely = (
+        Plan(task, "mlp", objective=objective)
+        for task, objective in [
+            ("teacher", "views"), ("clouds_again", "denoised"), ("throws", "gaussian"),
+        ]
+    )  # fmt: skip
+    for plan in (told, denoised, likely):
+        (changed,) = faulty("wrong_loss", plan, rng, wider=True)
+        assert changed.wrong_loss == "sign"
+    assert not faulty("noisy_labels", told, rng, wider=True)
+    drawn = [faulty("lr_too_high", likely, rng, wider=True)[0].lr for _ in range(40)]
+    assert max(drawn) > 10**4.2 * likely.lr
+    units = [faulty("unnormalised_inputs", denoised, rng, wider=True)[0].units for _ in range(20)]
+    assert "raw" in units

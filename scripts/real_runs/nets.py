@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .feed import Feed
+from .objectives import n_outputs
 from .plan import Plan
 
 
@@ -76,7 +77,8 @@ def _feed_forward(plan: Plan, feed: Feed) -> Any:
     if plan.net in ("cnn", "resnet"):
         return _convolutional(plan, feed, math.isqrt(n_in))
     widths = [n_in, *hidden_widths(plan)]
-    return nn.Sequential(nn.Flatten(), *_dense(plan, widths), nn.Linear(widths[-1], feed.n_out))
+    layers = _dense(plan, widths)
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], n_outputs(plan, feed)))
 
 
 def _convolutional(plan: Plan, feed: Feed, side: int) -> Any:
@@ -95,7 +97,7 @@ def _convolutional(plan: Plan, feed: Feed, side: int) -> Any:
     for _ in range(plan.depth - 1):
         layers += [Block()] if plan.net == "resnet" else _convolution(plan, plan.width, plan.width)
     layers += [nn.Flatten(), nn.Dropout(plan.dropout)]
-    return nn.Sequential(*layers, nn.Linear(plan.width * (side // 2) ** 2, feed.n_out))
+    return nn.Sequential(*layers, nn.Linear(plan.width * (side // 2) ** 2, n_outputs(plan, feed)))
 
 
 def _convolution(plan: Plan, n_in: int, n_to: int) -> list[Any]:
@@ -120,7 +122,7 @@ def _along_time(plan: Plan, feed: Feed) -> Any:
                 layers += [nn.BatchNorm1d(n_to)] if plan.norm != "none" else []
                 layers.append(_activation(plan))
             self.core = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(plan.dropout))
-            self.head = nn.Linear(plan.width * feed.x.shape[1], feed.n_out)
+            self.head = nn.Linear(plan.width * feed.x.shape[1], n_outputs(plan, feed))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y: torch.Tensor = self.head(self.core(x.transpose(1, 2)))
@@ -160,7 +162,7 @@ def _sequence_net(plan: Plan, feed: Feed) -> Any:
                 kind = kinds.get(plan.cell, nn.RNN)
                 self.core = kind(width, width, plan.depth, batch_first=True, **other)
             self.drop = nn.Dropout(plan.dropout)
-            self.head = nn.Linear(width, feed.n_out)
+            self.head = nn.Linear(width, n_outputs(plan, feed))
 
         def forward(self, x: Any) -> Any:
             h = self.into(x)  # (B, T, width)

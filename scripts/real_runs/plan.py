@@ -38,6 +38,10 @@ class Plan:
     warm : int
         Updates on other rows of the task, not logged, before the training: 0 for none, below 0
         for as many and a new last layer.
+    objective : str
+        "" for squared error, or cross-entropy of classes; else a key of `objectives`.
+    augment : str
+        What is done to the training rows alone: "" for nothing, "noise", "holes" or "mixed".
     label_noise : float
         Share of wrong training targets; those of validation too if `noisy_val`.
     order : str
@@ -97,6 +101,8 @@ class Plan:
     bias: float = 0.0
     init: str = ""
     warm: int = 0
+    objective: str = ""
+    augment: str = ""
     label_noise: float = 0.0
     noisy_val: bool = False
     order: str = "shuffled"

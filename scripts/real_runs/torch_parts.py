@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .feed import Feed
+from .objectives import OF_INPUTS, loss_on_inputs, loss_on_outputs
 from .plan import Plan, rate_of
 
 
@@ -16,8 +17,12 @@ def loss_of(plan: Plan, feed: Feed, net: Any, right: bool = False) -> Callable[[
     from torch.nn import functional
 
     wrong = "" if right else plan.wrong_loss
+    away = -1 if wrong == "sign" else 1
+    judge = loss_on_outputs(plan, feed)
 
     def loss(x: Any, y: Any) -> Any:
+        if plan.objective in OF_INPUTS:
+            return away * loss_on_inputs(plan, net, x)
         out = net(x)
         if plan.net == "vae":
             picture, divergence = out
@@ -26,11 +31,10 @@ def loss_of(plan: Plan, feed: Feed, net: Any, right: bool = False) -> Callable[[
                 wrong, distance + divergence
             )
         if not feed.classify:
-            if wrong == "broadcast":
-                return ((out - y[:, 0]) ** 2).mean()  # (B, 1) - (B,) is (B, B)
-            if wrong == "product":
-                return -(out * y).mean()
-            return functional.mse_loss(out, y) * (-1 if wrong == "sign" else 1)
+            if wrong == "broadcast":  # (B, 1) beside (B,) is (B, B)
+                y = y[:, 0].expand(len(out), len(out))
+                out = out.expand_as(y)
+            return -(out * y).mean() if wrong == "product" else away * judge(out, y)
         if wrong == "ahead":  # shifted once by the data and once more by the loss
             out, y = out[..., :-1], y[..., 1:]
         if wrong == "nll":
@@ -42,7 +46,7 @@ def loss_of(plan: Plan, feed: Feed, net: Any, right: bool = False) -> Callable[[
         if plan.half == "log":
             chosen = functional.softmax(out.half(), 1).gather(1, y.unsqueeze(1))
             return -chosen.log().mean()
-        return functional.cross_entropy(out, y) * (-1 if wrong == "sign" else 1)
+        return away * judge(out, y)
 
     return loss
 

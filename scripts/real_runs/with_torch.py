@@ -14,6 +14,7 @@ from make_demo_runs import seed_everything
 from .feed import Feed, prepare
 from .log import Log
 from .nets import make_net
+from .objectives import augmenting
 from .plan import Plan
 from .tasks import load
 from .torch_parts import as_input, casting, loss_of, make_optimiser, penalised, scaler_of
@@ -82,6 +83,7 @@ def _run(
     import torch
 
     loss_fn, scaler, patience = loss_of(plan, feed, net), scaler_of(plan), PATIENCE
+    loss_fn = augmenting(plan, feed, loss_fn)
     for step in range(*steps):
         rows = feed.batches[step]
         net.train()

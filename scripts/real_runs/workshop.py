@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 
 from curvet.causes import CAUSES
 from curvet.recipe import Trace
-from curvet.simulate.corpus import Training
+from curvet.simulate.corpus import Training, label
 
 from .bases import train
 from .data import Tasks
-from .faults import variants
 from .feed import bad_steps
 from .log import Log
+from .objectives import draw_augment, fitting
 from .plan import Plan, Rng, between, power
-from .tasks import load
 from .workshop_easy import EASY_TASKS
+from .workshop_faults import facts, faulty
 from .workshop_found import FOUND_TASKS
 from .workshop_plenty import PLENTY_TASKS
 from .workshop_tasks import WORKSHOP_TASKS
@@ -59,6 +59,14 @@ WARM = 310
 EASY = 409
 """From this round on half of the bases have a task without noise (`workshop_easy`)."""
 
+KINDS = 443
+"""From this round on nets are trained for more than squared error and cross-entropy
+(`objectives`), the training rows may be augmented, dropout may be strong, rates too high or too low
+go farther, and two faults that each do harm are injected together."""
+
+PAIRS = 4
+"""Trainings of such a base with two faults."""
+
 _EVENLY = DRAWS | {
     "lr_too_high": 1.2, "lr_too_low": 1.0, "exploding_gradients": 6.0, "vanishing_gradients": 3.2,
     "bad_data_batch": 1.3, "unshuffled_data": 2.4, "batch_too_small": 1.6, "batch_too_large": 4.2,
@@ -67,26 +75,7 @@ _EVENLY = DRAWS | {
 
 _SCHEDULES = ("constant", "constant", "constant", "cosine", "linear", "steps", "decay", "warmup",
               "one_cycle", "restarts", "plateau")  # fmt: skip
-_PICTURES = ("gratings", "displays", "counting", "stripes_again", "letters", "letters_again",
-             "turned", "photo", "patches_again")  # fmt: skip
-_COLLECTED = ("prices", "marriage", "party", "travel", "schools", "visits")
 _LONG = ("rnn", "transformer")
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What a fault has to know of a task."""
-
-    symbols: bool
-    places: bool  # each place of a row has a target
-    classify: bool
-    rows: int
-
-
-def _task(plan: Plan) -> _Task:
-    data = load(plan.task)
-    symbols, classify = bool(data.n_symbols), data.y.dtype.kind == "i"
-    return _Task(symbols, classify and data.y.ndim > 1, classify, len(data.x))
 
 
 def _draw_tasks(rng: Rng, number: int) -> Tasks:
@@ -94,6 +83,8 @@ def _draw_tasks(rng: Rng, number: int) -> Tasks:
     if number < MIXED:
         return WORKSHOP_TASKS if number < DRAWN else FOUND_TASKS
     kinds = (WORKSHOP_TASKS, FOUND_TASKS, PLENTY_TASKS)
+    if number >= KINDS:
+        return (*kinds, EASY_TASKS)[int(rng.choice(4, p=(0.25, 0.25, 0.35, 0.15)))]
     tasks = kinds[int(rng.choice(3, p=(0.3, 0.25, 0.45)))]
     return EASY_TASKS if number >= EASY and rng.random() < 0.5 else tasks
 
@@ -122,23 +113,42 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
             steps = int(between(rng, 1200, 4000))
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
-    if number >= DRAWN and _task(plan).places:  # of texts much is seen once or twice
+    if number >= DRAWN and facts(plan).places:  # of texts much is seen once or twice
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
         fewest, most = 0.8, 30.0
     if task in PLENTY_TASKS:
         fewest, most = 0.7, 8.0
     epochs = between(rng, fewest, most)
-    rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), _task(plan).rows))
+    rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), facts(plan).rows))
     if task in EASY_TASKS:
         rows = min(rows, int(between(rng, max(100, plan.batch), 1000)))
-    left = _task(plan).rows - rows
+    left = facts(plan).rows - rows
     if number >= WARM and rng.random() < 0.4 and left > 500 and plan.net != "vae":
         warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
+    if number >= KINDS:
+        plan = _of_a_kind(plan, rng)
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     if task in PLENTY_TASKS:  # an epoch may be all of the training
         every = max(1, plan.n_steps // int(rng.integers(8, 50)))
     return replace(plan, n_train=rows, val_every=every)
+
+
+def _of_a_kind(plan: Plan, rng: Rng) -> Plan:
+    """Draw what the net is trained for, and what is done to its training rows."""
+    task = facts(plan)
+    if plan.net != "vae":
+        plan = replace(plan, augment=draw_augment(task.symbols, rng))
+        if rng.random() < 0.65:
+            kinds = fitting(plan, task.classify, task.symbols)
+            plan = replace(plan, objective=str(rng.choice(kinds)))
+    if plan.objective == "denoised":  # through a bottleneck hardly anything of it is learnt
+        plan = replace(plan, net="mlp", width=max(plan.width, 64))
+    if plan.net != "autoencoder" and rng.random() < 0.2:
+        plan = replace(plan, dropout=float(rng.uniform(0.3, 0.6)))
+    if plan.objective == "summed" and plan.optimiser == "sgd":
+        plan = replace(plan, lr=float(f"{plan.lr / plan.batch:.3g}"))
+    return plan
 
 
 def _sized(plan: Plan, rng: Rng) -> Plan:
@@ -189,109 +199,6 @@ def _healthy(plan: Plan, rng: Rng, place: int) -> Plan:
     return other
 
 
-def _noisier(plan: Plan, rng: Rng) -> Plan | None:
-    if plan.net in ("autoencoder", "vae"):
-        return None
-    share = float(rng.uniform(0.15, 0.95))
-    return replace(plan, label_noise=share, noisy_val=bool(rng.random() < 0.5))
-
-
-def _regularised(plan: Plan, rng: Rng) -> Plan:
-    kind = rng.choice(["dropout", "dropout", "penalty", "decay"])
-    if kind == "dropout" and plan.net not in ("autoencoder", "vae"):
-        return replace(plan, dropout=float(rng.uniform(0.45, 0.95)))
-    if kind == "decay":
-        strength = power(rng, 0.3, 2.0) if plan.optimiser == "adamw" else power(rng, -2.2, 0)
-        return replace(plan, weight_decay=strength)
-    return replace(plan, penalty=power(rng, -3, 0))
-
-
-def _few_rows(plan: Plan, rng: Rng) -> Plan:
-    rows = int(between(rng, 16, 300))
-    return replace(
-        plan,
-        n_train=rows,
-        batch=min(plan.batch, max(4, rows // int(rng.integers(2, 8)))),
-        val_every=0 if rng.random() < 0.6 else plan.val_every,
-        width=plan.width * int(rng.choice([1, 1, 2, 4])),
-        dropout=float(rng.choice([0, plan.dropout])),
-        weight_decay=0.0,
-        n_steps=int(plan.n_steps * rng.uniform(0.7, 1.8)),
-    )
-
-
-def _inputs(plan: Plan, rng: Rng) -> Plan | None:
-    if _task(plan).symbols:
-        return None
-    kinds = ["spread", "offset", "bytes"]
-    if plan.task in _PICTURES:
-        kinds = ["raw", "bytes", "offset"]
-    if plan.task in _COLLECTED:
-        kinds = ["raw", "raw", "offset"]
-    return replace(plan, units=str(rng.choice(kinds)))
-
-
-def _loss(plan: Plan, rng: Rng) -> Plan:
-    task = _task(plan)
-    kinds = ["softmax", "softmax", "sigmoid", "sign", "nll"]
-    if plan.net in ("autoencoder", "vae"):
-        kinds = ["sign", "divergence"] if plan.net == "vae" else ["sign", "product"]
-    elif not task.classify:
-        kinds = ["broadcast", "broadcast", "product", "sign"]
-    elif task.places:
-        kinds += ["ahead", "same"]
-    return replace(plan, wrong_loss=str(rng.choice(kinds)))
-
-
-def _mismatch(plan: Plan, rng: Rng) -> Plan:
-    kinds = ["labels", "source"]
-    if not _task(plan).symbols:
-        kinds += ["scale", "offset", "noise"]
-    if plan.net in ("autoencoder", "vae"):
-        kinds.remove("labels")
-    if plan.task in _PICTURES:
-        kinds.append("turned")
-    kind = str(rng.choice(kinds))
-    size = between(rng, 1.3, 30)
-    return replace(
-        plan, val_fault=kind, val_size=1 / size if kind == "scale" and rng.random() < 0.5 else size
-    )
-
-
-def _narrow(plan: Plan, rng: Rng) -> Plan:
-    """Take width away, or depth as well."""
-    width = int(rng.integers(1, 5))
-    width += width % 2 if plan.net == "transformer" else 0
-    return replace(plan, width=width, depth=plan.depth if rng.random() < 0.7 else 1)
-
-
-_OWN: dict[str, Callable[[Plan, Rng], Plan | None]] = {
-    "lr_too_high": lambda plan, rng: replace(plan, lr=plan.lr * power(rng, 0.5, 4.2)),
-    "lr_too_low": lambda plan, rng: replace(plan, lr=plan.lr * power(rng, -3.8, -0.8)),
-    "overfitting": _few_rows,
-    "under_capacity": _narrow,
-    "over_regularisation": _regularised,
-    "noisy_labels": _noisier,
-    "unnormalised_inputs": _inputs,
-    "wrong_loss": _loss,
-    "train_val_mismatch": _mismatch,
-}
-"""Faults whose severity is drawn otherwise than in the trial, or that depend on the task."""
-
-
-def faulty(cause: str, plan: Plan, rng: Rng) -> list[Plan]:
-    """Draw a fault: plans of which the one that ends lowest counts; none where it does not fit."""
-    if cause == "precision_overflow" and plan.net == "rnn" and plan.cell == "lstm":
-        return []  # PyTorch has no LSTM in half precision on the CPU
-    if cause in _OWN:
-        found = _OWN[cause](plan, rng)
-        return [replace(found, n_train=min(found.n_train, _task(plan).rows))] if found else []
-    return [
-        replace(each, width=each.width + each.width % 2) if plan.net == "transformer" else each
-        for each in variants(cause, plan, rng)
-    ]
-
-
 def trace_of(plan: Plan, log: Log) -> Trace:
     """Return what was logged as the package's simulator holds it."""
     place = {step: i for i, (step, _) in enumerate(log.series["loss"])}
@@ -331,18 +238,48 @@ def make_round(seed: int, number: int, device: str) -> list[Training]:
     made += [_trained("healthy", _healthy(base, rng, i + 1), number) for i in range(HEALTHY)]
     for cause, often in (DRAWS if number < EVENED else _EVENLY).items():
         for _ in range(int(often + rng.random())):
-            tried = [_trained(cause, plan, number) for plan in faulty(cause, base, rng)]
+            plans = faulty(cause, base, rng, wider=number >= KINDS)
+            tried = [_trained(cause, plan, number) for plan in plans]
             tried = [training for training in tried if len(training.trace.loss) > 4]
             if tried:
                 made.append(min(tried, key=lambda training: training.trace.end))
-    return made
+    return made + (_two_faults(made, base, rng, number) if number >= KINDS else [])
+
+
+def _two_faults(made: list[Training], base: Plan, rng: Rng, number: int) -> list[Training]:
+    """Train with two faults at once that each did harm and change other settings."""
+    sound = _settings(json.dumps(asdict(base)))
+    changed = [
+        (training.cause, {k: v for k, v in _settings(training.recipe).items() if v != sound[k]})
+        for training, _ in label(made)
+        if training.cause != "healthy"
+    ]
+    apart = [
+        (one, other, first | second)
+        for (one, first), (other, second) in itertools.combinations(changed, 2)
+        if one != other and not set(first) & set(second)
+    ]
+    found = []
+    for place in rng.permutation(len(apart))[:PAIRS]:
+        one, other, settings = apart[place]
+        plan = replace(base, **settings, seed=base.seed + 9)
+        found.append(replace(_trained(one, plan, number), also=other))
+    return [training for training in found if len(training.trace.loss) > 4]
+
+
+def _settings(recipe: str) -> dict[str, Any]:
+    """Return a plan's settings without its seed."""
+    settings = json.loads(recipe)
+    return {**settings, "resumes": tuple(settings["resumes"]), "seed": 0}
 
 
 def _trained(cause: str, plan: Plan, number: int) -> Training:
-    task = _task(plan)
+    task = facts(plan)
     kind = "sequence" if task.places else "classes" if task.classify else "regression"
-    if plan.net in ("autoencoder", "vae"):
+    if plan.net in ("autoencoder", "vae") or plan.objective == "denoised":
         kind = "autoencode"
+    if plan.objective == "ranked":
+        kind = "classes"  # of two rows, one is the better
     recipe = json.dumps(asdict(plan), separators=(",", ":"))
     trace = trace_of(plan, train(plan))
     return Training(trace, cause, "", f"{number}-0", kind, f"{plan.net}{plan.depth}", recipe)
