@@ -245,7 +245,7 @@ def test_others_may_read_a_bundle(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[" * 200_000, "{", "[]", "3", "null", "{}", '{"format": 2}']
+    "content", ["", "[" * 200_000, "{", "[]", "3", "null", "{}", '{"format": 4}']
 )
 def test_a_damaged_manifest(content: str, copy: Path) -> None:
     (copy / "manifest.json").write_text(content)

@@ -306,6 +306,45 @@ def test_a_spike_elsewhere_is_no_bad_batch(traces: Mapping[str, list[Trace]]) ->
     assert all(80 <= at <= 90 for at in found)
 
 
+def test_a_burst_or_a_spike_is_not_healthy(traces: Mapping[str, list[Trace]]) -> None:
+    (twin,) = traces["twin"]
+    shows, at = CAUSES["healthy"].shows, np.arange(len(twin.loss))
+    burst, spike, tremor = (
+        replace(twin, loss=twin.loss + change)
+        for change in (
+            50 * ((at > 0) & (at < 4)),
+            3 * twin.drop * (at == 90),
+            2 * twin.noise * (at % 7 == 0),
+        )
+    )
+    assert shows(twin, twin)
+    assert shows(tremor, tremor)
+    assert not shows(burst, twin)
+    assert not shows(spike, twin)
+
+
+def test_large_gradients_that_stay_are_an_explosion(traces: Mapping[str, list[Trace]]) -> None:
+    (twin,) = traces["twin"]
+    shows, begins = CAUSES["exploding_gradients"].shows, np.arange(len(twin.loss)) < 5
+    large = np.full(len(twin.loss), 200 * np.median(twin.grad_norm))
+    worse = replace(twin, loss=30 * twin.loss, grad_norm=large)
+    assert shows(worse, twin)
+    assert not shows(replace(twin, grad_norm=large), twin)
+    only_at_first = np.where(begins, large, twin.grad_norm)
+    assert not shows(replace(worse, grad_norm=only_at_first), twin)
+
+
+def test_numbers_lost_at_once_tell_of_precision_after_a_sound_start(
+    traces: Mapping[str, list[Trace]],
+) -> None:
+    (twin,) = traces["twin"]
+    shows, at = CAUSES["precision_overflow"].shows, np.arange(len(twin.loss))
+    lost = replace(twin, loss=np.where(at < 1, twin.loss, np.nan))
+    assert shows(lost, twin)
+    assert not shows(replace(lost, loss=np.where(at < 1, 50 * twin.loss, np.nan)), twin)
+    assert not shows(replace(lost, loss=np.full(len(at), np.nan)), twin)
+
+
 @pytest.mark.parametrize("back", [0, 10])
 def test_a_resumed_run_shows_by_its_jump(back: int, traces: Mapping[str, list[Trace]]) -> None:
     (twin,) = traces["twin"]

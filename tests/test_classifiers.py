@@ -331,6 +331,27 @@ def test_scores_are_interpolated_between_knots() -> None:
             assert found[column] == pytest.approx(expected, abs=1e-6)
 
 
+def test_distances_tell_large_values_apart() -> None:
+    from curvet.classifiers.ranks import fit_distances, fit_scores, to_scores
+
+    rng = np.random.default_rng(0)
+    table = rng.normal(5, 2, (1000, 3)).astype(np.float32)
+    table[:, 1], table[:40, 2] = 7.0, np.nan
+    asked = np.array([[5, 7, 5], [9, 7, np.nan], [60, 7, -60], [600, 7, -600]], np.float32)
+    distance, rank = (
+        to_scores(asked, np.arange(3), *fit(table)) for fit in (fit_distances, fit_scores)
+    )
+    quartiles = 2 * 1.349
+    assert distance[:, 0] == pytest.approx(
+        np.arcsinh((asked[:, 0] - 5) / quartiles).clip(-6, 6), abs=0.15
+    )
+    assert rank[2, 0] == rank[3, 0]
+    assert distance[2, 0] < distance[3, 0] - 1
+    assert not distance[:, 1].any()  # constant
+    assert distance[1, 2] == 0
+    assert distance[3, 2] < distance[2, 2] < distance[0, 2]
+
+
 @pytest.mark.parametrize("leaves", [2, 16, 17, 40])
 def test_trees_of_any_size(leaves: int) -> None:
     inputs, y = made_up(400, 2, 3)

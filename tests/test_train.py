@@ -76,7 +76,7 @@ def write_corpus(folder: Path, n_rounds: int = N_ROUNDS, real: bool = False) -> 
             Training(made_up(k, rng), key, "", f"{number}-0", "teacher", net, "{}")
             for k, key in enumerate(CAUSES)
         ]
-        corpus._write_shard(corpus._shard_path(folder, number), trainings, len(CAUSES))
+        corpus._write_shard(corpus._shard_path(folder, number), trainings)
     manifest = {"format": CORPUS_FORMAT, "seed": 5, "runs": n_rounds * len(CAUSES)}
     manifest |= {"rounds": n_rounds, "last": len(CAUSES), "real": real}
     (folder / "corpus.json").write_text(json.dumps(manifest))

@@ -41,7 +41,10 @@ def test_every_cause_is_there(trainings: list[Training]) -> None:
     assert len(trainings) == read_manifest(WORKSHOP)["runs"]
     counts = {key: sum(t.cause == key for t in trainings) for key in CAUSES}
     assert min(counts.values()) >= 5, counts
-    assert len({t.base for t in trainings}) == 412  # of 31 bases no run is a healthy twin
+    assert len({t.base for t in trainings}) == 540  # of 13 bases no run is a healthy twin
+    two = [t for t in trainings if t.also]
+    assert len(two) > 100
+    assert all(t.also in CAUSES and t.also != t.cause for t in two)
 
 
 def test_no_task_is_the_trial_s_or_a_team_s(trainings: list[Training]) -> None:
@@ -268,7 +271,7 @@ def test_training_rows_alone_are_augmented(augment: str) -> None:
 @pytest.mark.usefixtures("scripts")
 def test_later_rounds_are_trained_for_more() -> None:
     from real_runs.plan import Plan
-    from real_runs.workshop import KINDS, draw_base
+    from real_runs.workshop import KINDS, UNUSUAL, draw_base
     from real_runs.workshop_faults import faulty
 
     rng = np.random.default_rng(4)
@@ -278,6 +281,8 @@ def test_later_rounds_are_trained_for_more() -> None:
     assert {plan.augment for plan in plans} == {"", "noise", "holes", "mixed"}
     assert max(plan.dropout for plan in plans) > 0.4
     assert all(plan.net == "mlp" for plan in plans if plan.objective == "denoised")
+    rare = {draw_base(rng, 0, UNUSUAL).objective for _ in range(60)}
+    assert rare == {"gaussian", "poisson", "quantile", "denoised"}
     told, denoised, likely = (
         Plan(task, "mlp", objective=objective)
         for task, objective in [

@@ -64,6 +64,10 @@ KINDS = 443
 (`objectives`), the training rows may be augmented, dropout may be strong, rates too high or too low
 go farther, and two faults that each do harm are injected together."""
 
+UNUSUAL = 526
+"""From this round on targets are numbers or the inputs themselves, and objectives those of which
+earlier rounds have few: likelihoods, which may fall below zero, counts, quantiles, noise."""
+
 PAIRS = 4
 """Trainings of such a base with two faults."""
 
@@ -76,6 +80,7 @@ _EVENLY = DRAWS | {
 _SCHEDULES = ("constant", "constant", "constant", "cosine", "linear", "steps", "decay", "warmup",
               "one_cycle", "restarts", "plateau")  # fmt: skip
 _LONG = ("rnn", "transformer")
+_UNUSUAL = ("gaussian", "poisson", "quantile", "denoised")
 
 
 def _draw_tasks(rng: Rng, number: int) -> Tasks:
@@ -89,11 +94,19 @@ def _draw_tasks(rng: Rng, number: int) -> Tasks:
     return EASY_TASKS if number >= EASY and rng.random() < 0.5 else tasks
 
 
+def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
+    """Draw a task and a net that suits it."""
+    while True:
+        tasks = _draw_tasks(rng, number)
+        task = str(rng.choice(list(tasks)))
+        net = str(rng.choice(tasks[task][1]))
+        if number < UNUSUAL or not (facts(Plan(task, net)).classify or net in (*_LONG, "vae")):
+            return task, net
+
+
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     """Draw a task, a net and settings that should train well, for the round of that number."""
-    tasks = _draw_tasks(rng, number)
-    task = str(rng.choice(list(tasks)))
-    net = str(rng.choice(tasks[task][1]))
+    task, net = _draw_task(rng, number)
     slow = net in (*_LONG, "cnn", "resnet")
     plan = Plan(
         task, net,
@@ -127,20 +140,22 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
     if number >= KINDS:
-        plan = _of_a_kind(plan, rng)
+        plan = _of_a_kind(plan, rng, unusual=number >= UNUSUAL)
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     if task in PLENTY_TASKS:  # an epoch may be all of the training
         every = max(1, plan.n_steps // int(rng.integers(8, 50)))
     return replace(plan, n_train=rows, val_every=every)
 
 
-def _of_a_kind(plan: Plan, rng: Rng) -> Plan:
+def _of_a_kind(plan: Plan, rng: Rng, unusual: bool) -> Plan:
     """Draw what the net is trained for, and what is done to its training rows."""
     task = facts(plan)
     if plan.net != "vae":
         plan = replace(plan, augment=draw_augment(task.symbols, rng))
-        if rng.random() < 0.65:
+        if unusual or rng.random() < 0.65:
             kinds = fitting(plan, task.classify, task.symbols)
+            if unusual:
+                kinds = [kind for kind in kinds if kind in _UNUSUAL]
             plan = replace(plan, objective=str(rng.choice(kinds)))
     if plan.objective == "denoised":  # through a bottleneck hardly anything of it is learnt
         plan = replace(plan, net="mlp", width=max(plan.width, 64))
@@ -263,7 +278,8 @@ def _two_faults(made: list[Training], base: Plan, rng: Rng, number: int) -> list
     for place in rng.permutation(len(apart))[:PAIRS]:
         one, other, settings = apart[place]
         plan = replace(base, **settings, seed=base.seed + 9)
-        found.append(replace(_trained(one, plan, number), also=other))
+        if plan.batch <= plan.n_train and max(plan.resumes, default=0) < plan.n_steps:
+            found.append(replace(_trained(one, plan, number), also=other))
     return [training for training in found if len(training.trace.loss) > 4]
 
 

@@ -148,13 +148,22 @@ _OWN: dict[str, Callable[[Plan, Rng], Plan | None]] = {
 """Faults whose severity is drawn otherwise than in the trial, or that depend on the task."""
 
 
+def _bad_batch(plan: Plan, rng: Rng) -> Plan | None:
+    """Spoil a batch; more often than in the trial by what is not a number."""
+    (spoilt,) = variants("bad_data_batch", plan, rng) or (None,)
+    if spoilt is None or facts(plan).symbols or rng.random() > 0.2:
+        return spoilt
+    return replace(spoilt, bad_kind="nan")
+
+
 _WIDER = _OWN | {
+    "bad_data_batch": _bad_batch,
     "lr_too_high": lambda plan, rng: replace(plan, lr=plan.lr * power(rng, 0.5, 6)),
     "lr_too_low": lambda plan, rng: replace(plan, lr=plan.lr * power(rng, -5, -0.8)),
     "unnormalised_inputs": _any_inputs,
     "train_val_mismatch": lambda plan, rng: _mismatch(plan, rng, facts(plan).picture),
 }
-"""The same in later rounds: rates that go farther, and all of the tasks have their units."""
+"""The same in later rounds: rates go farther, and all tasks have their units."""
 
 
 def faulty(cause: str, plan: Plan, rng: Rng, wider: bool = False) -> list[Plan]:

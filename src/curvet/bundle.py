@@ -32,8 +32,8 @@ from .shipped import shipped
 from .standardise import IMAGE_CHANNELS
 from .whole import whole
 
-BUNDLE_FORMAT = 2
-ADAPTED_FORMAT = 3
+BUNDLE_FORMAT = 4
+ADAPTED_FORMAT = 5
 """Format of a bundle whose answers are adapted; who reads only the other one must not load it."""
 
 ENVIRONMENT = "CURVET_BUNDLE"

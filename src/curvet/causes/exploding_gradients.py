@@ -25,7 +25,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 
 
 def shows(trace: Trace, twin: Trace) -> bool:
-    """Gradient norms far above the twin's, and NaN, divergence, or cliffs in the loss.
+    """Gradient norms far above the twin's, and NaN, divergence, cliffs in the loss, or a bad end.
 
     A large gradient at the start alone is no explosion: many such runs then train well.
     """
@@ -41,6 +41,8 @@ def shows(trace: Trace, twin: Trace) -> bool:
     norm, loss = trace.grad_norm[early:], trace.loss[early:]
     if len(loss) < 4 or not np.isfinite(norm).all():
         return False
+    if float(np.median(norm)) > 10 * usual and trace.ends_above(twin, 0.08):
+        return True
     bursts = float(norm.max()) > 12 * float(np.median(norm)) and float(norm.max()) > 10 * usual
     cliffs = float(loss.max()) > 2 * float(np.median(loss))
     return bursts and cliffs and trace.ends_above(twin, 0.05)

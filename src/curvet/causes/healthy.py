@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..recipe import Recipe, Trace
-from ..robust import running_median
+from ..robust import noise_level, running_median
 from .base import Cause
 
 
@@ -27,15 +27,24 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 def shows(trace: Trace, twin: Trace) -> bool:
     """Learns, stays finite, ends near its twin; validation follows and hardly rises.
 
-    Small batches may be noisy: what counts is the level of some steps.
+    Small batches may be noisy, but no burst or spike may stand out of that noise: it would have
+    to be explained.
     """
     if not trace.finite or trace.drop <= max(0.08 * abs(trace.start), 1.5 * trace.noise):
         return False
     near = trace.end <= twin.end + 0.1 * twin.drop
-    level = running_median(trace.loss, len(trace.loss) // 20 + 5)
-    calm = float(level.max()) <= trace.start + trace.drop
     follows = trace.val_rise <= 0.08 and trace.val_end <= trace.end + 0.4 * trace.drop
-    return bool(near and calm and follows)
+    return bool(near and follows and _calm(trace))
+
+
+def _calm(trace: Trace) -> bool:
+    """Tell whether no few steps climb far above the start, and none leaps out later."""
+    burst = float(running_median(trace.loss, 3).max()) - trace.start
+    late = trace.loss[len(trace.loss) // 10 :]
+    above = late - running_median(late, len(trace.loss) // 20 + 5)
+    leap = float(above.max(initial=0.0))
+    calm = burst <= trace.drop + 6 * trace.noise
+    return calm and leap <= max(0.5 * trace.drop, 10 * float(noise_level(above)))
 
 
 CAUSE = Cause(

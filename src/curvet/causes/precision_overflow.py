@@ -22,9 +22,10 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 def shows(trace: Trace, twin: Trace) -> bool:
     """Loses finite numbers that its twin keeps, or gradients, and stands still above it."""
     if not trace.finite:
-        # What is lost at once tells nobody why.
+        # What is lost at once tells nobody why, unless it began as it should.
         first = int(np.argmin(np.isfinite(trace.loss)))
-        return twin.finite and first >= max(5, len(trace.loss) // 50)
+        sound = first > 0 and abs(trace.loss[0] - twin.start) < 0.3 * abs(twin.start)
+        return twin.finite and (first >= max(5, len(trace.loss) // 50) or bool(sound))
     skipped = float(np.mean(~np.isfinite(trace.grad_norm))) > 0.03
     # Gradients that underflow leave no other mark than that nothing is learnt any more.
     return trace.ends_above(twin, 0.12 if skipped else 0.3)

@@ -1,4 +1,8 @@
-"""A fully connected net on the feature table, each feature on the scale of its own ranks."""
+"""A fully connected net on the feature table, each feature on the scale of its own ranks.
+
+The numbers of `traits` are seen on a second scale, too: a spike may be a hundred times as high as
+another one, and only some ranks above it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..features import FEATURES
 from ..standardise import OPTIONAL
 from .base import Inputs, columns_of
 from .nets import (
@@ -22,18 +27,20 @@ from .nets import (
     save_nets,
     without_norm,
 )
-from .ranks import fit_scores, to_scores
+from .ranks import fit_distances, fit_scores, to_scores
 
 if TYPE_CHECKING:
     import torch
 
 _MANY = 64  # runs for which it pays to copy weights
+_TRAITS = np.flatnonzero([name.startswith("run__") for name in FEATURES])
+_COLUMNS = np.append(np.arange(len(FEATURES)), _TRAITS)  # of the table, for each input of the nets
 _TRAINING = NetTraining(epochs=20, lr=2e-3, members=3)
 
 
 @dataclass(slots=True, eq=False)
 class Mlp:
-    """Two hidden layers on normal scores; a missing feature is 0, the median.
+    """Two hidden layers on normal scores and distances; a missing feature is 0, the median.
 
     Parameters
     ----------
@@ -68,11 +75,12 @@ class Mlp:
         """Train; channels are dropped at random anew in every batch."""
         import torch
 
-        self.knots_, self.scores_ = fit_scores(inputs.table)
-        x = self._prepare(inputs.table, np.arange(inputs.table.shape[1]), _has(inputs.table))
+        scales = fit_scores(inputs.table), fit_distances(inputs.table[:, _TRAITS])
+        self.knots_, self.scores_ = (np.concatenate(parts) for parts in zip(*scales, strict=True))
+        x = self._prepare(inputs.table, np.arange(len(_COLUMNS)), _has(inputs.table))
         keep = torch.ones(len(OPTIONAL), x.shape[1])
         for row, channel in enumerate(OPTIONAL):
-            keep[row, columns_of(channel)] = 0.0
+            keep[row, _inputs_of(channel)] = 0.0
             keep[row, x.shape[1] - len(OPTIONAL) + row] = 0.0
         share = torch.tensor([DROP[channel] for channel in OPTIONAL])
 
@@ -100,26 +108,26 @@ class Mlp:
         return nn.Sequential(*layers, nn.Linear(self.hidden, n_causes))
 
     def _prepare(
-        self, table: NDArray[np.float32], columns: NDArray[np.int64], has: NDArray[np.bool_]
+        self, table: NDArray[np.float32], places: NDArray[np.int64], has: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Table -> normal scores of some columns, and which optional channels are there."""
-        knots, scores = self.knots_[columns], self.scores_[columns]
-        x = to_scores(table, columns, knots, scores, more=len(OPTIONAL))
-        x[:, len(columns) :] = has
+        """Table -> some inputs of the nets, and which optional channels are there."""
+        knots, scores = self.knots_[places], self.scores_[places]
+        x = to_scores(table, _COLUMNS[places], knots, scores, more=len(OPTIONAL))
+        x[:, len(places) :] = has
         return x
 
     def _seen(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Layers]]:
         """Prepare a table, and nets for it: what no run has logged is 0, so it is left out."""
         self.layers_ = self.layers_ or [_layers(net) for net in self.nets_]
-        there, has = np.ones(table.shape[1], bool), _has(table)
+        there, has = np.ones(len(_COLUMNS), bool), _has(table)
         if len(table) >= _MANY:
             for place, channel in enumerate(OPTIONAL):
-                there[columns_of(channel)] = has[:, place].any()
-        columns = np.flatnonzero(there)
-        x = self._prepare(table, columns, has)
+                there[_inputs_of(channel)] = has[:, place].any()
+        places = np.flatnonzero(there)
+        x = self._prepare(table, places, has)
         if there.all():
             return x, self.layers_
-        inputs = np.append(columns, len(there) + np.arange(len(OPTIONAL)))
+        inputs = np.append(places, len(there) + np.arange(len(OPTIONAL)))
         return x, [[(first[inputs], bias), *rest] for (first, bias), *rest in self.layers_]
 
     def predict_proba(self, inputs: Inputs) -> NDArray[np.float64]:
@@ -148,6 +156,11 @@ class Mlp:
         self.nets_, (self.knots_, self.scores_) = load_nets(path, ("knots", "scores"))
         self.hidden = len(self.nets_[0]["1.weight"])
         return self
+
+
+def _inputs_of(channel: str) -> NDArray[np.int64]:
+    """Find the inputs of the nets that need an optional channel."""
+    return np.flatnonzero(np.isin(_COLUMNS, columns_of(channel)))
 
 
 def _has(table: NDArray[np.float32]) -> NDArray[np.bool_]:

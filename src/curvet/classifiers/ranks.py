@@ -1,4 +1,4 @@
-"""Features on the scale of their ranks: normal scores."""
+"""Features on two scales: of their ranks, and of their distance from the median."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SHARES = np.linspace(0.005, 0.995, 64)
+_FAR = 6.0
 
 
 def fit_scores(table: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -34,6 +35,28 @@ def fit_scores(table: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     return knots, scores
 
 
+def fit_distances(
+    table: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find values of each feature and how far they are from its median, both (feature, knot).
+
+    The distance is counted in quartile ranges; far off, in their logarithm (arcsinh). Where half of
+    the runs are alike, and what matters are the few that are not, ranks tell less: of those beyond
+    the last knot none is larger than another.
+    """
+    at = np.linspace(-_FAR, _FAR, len(_SHARES))
+    knots = np.full((table.shape[1], len(at)), np.inf, np.float32)
+    scores = np.zeros(knots.shape, np.float32)
+    for column, values in enumerate(table.T):
+        finite = values[np.isfinite(values)]
+        if len(finite) < 50 or finite.min() == finite.max():
+            continue  # stays 0
+        low, middle, high = np.quantile(finite, (0.25, 0.5, 0.75))
+        knots[column] = middle + max(high - low, 1e-3) * np.sinh(at)
+        scores[column] = at
+    return knots, scores
+
+
 def to_scores(
     table: NDArray[np.float32],
     columns: NDArray[np.int64],
@@ -50,7 +73,7 @@ def to_scores(
     columns : array of shape (feature,)
         Which of them.
     knots, scores : arrays of shape (feature, knot)
-        See `fit_scores`.
+        See `fit_scores`, `fit_distances`.
     more : int
         Columns of zeros that follow.
 

@@ -305,15 +305,14 @@ def _make_round(out: Path, seed: int, number: int, device: str, owner: int, make
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
     if path.is_file():
-        return int(_read_arrays(path)["labelled"])
+        return sum(1 for _ in label(_read_shard(path)))
     _end_with(owner)
     if device == "cpu":
         torch.set_num_threads(1)
     _keep_memory()
     trainings = make(seed, number, device)
-    labelled = sum(1 for _ in label(trainings))
-    _write_shard(path, trainings, labelled)
-    return labelled
+    _write_shard(path, trainings)
+    return sum(1 for _ in label(_read_shard(path)))
 
 
 @lru_cache(maxsize=1)
@@ -405,9 +404,10 @@ def _twins(trainings: Sequence[Training]) -> dict[str, tuple[Trace, Trace]]:
             drawn.setdefault(training.base, []).append(training.trace)
     twins = {}
     for base, traces in drawn.items():
-        best = min(traces, key=lambda trace: trace.end)
-        healthy = [trace for trace in traces if CAUSES["healthy"].shows(trace, best)]
-        if CAUSES["healthy"].shows(best, best):
+        sound = [trace for trace in traces if CAUSES["healthy"].shows(trace, trace)]
+        if sound:
+            best = min(sound, key=lambda trace: trace.end)
+            healthy = [trace for trace in sound if CAUSES["healthy"].shows(trace, best)]
             twins[base] = (best, max(healthy, key=lambda trace: trace.end))
     return twins
 
@@ -466,9 +466,13 @@ def _log(training: Training, twin: Trace, ways: int, rng: np.random.Generator) -
         for _ in range(4):  # a tracker that leaves out values that are not finite may log nothing
             logger = draw_logger(so_far, rng)
             run = log(so_far, logger, training.base)
-            if np.isfinite(run.curves["loss"].value).any() and len(run.curves["loss"]) > 1:
+            if np.isfinite(so_far.loss).any() and _has_loss(run):
                 yield Example(run, training, logger.style)
                 break
+
+
+def _has_loss(run: Run) -> bool:
+    return len(run.curves["loss"]) > 1 and bool(np.isfinite(run.curves["loss"].value).any())
 
 
 def _plain(training: Training) -> Example:
@@ -479,15 +483,14 @@ def _plain(training: Training) -> Example:
 _SERIES = ("step", "loss", "grad_norm", "lr", "val_at", "val")
 _LABELS = ("cause", "also", "base", "task", "net", "recipe")
 _NUMBERS = ("steps_per_epoch", "onset")
-_PARTS = {"labelled", *_SERIES, *_LABELS, *_NUMBERS, *(f"{name}_length" for name in _SERIES)}
+_PARTS = {*_SERIES, *_LABELS, *_NUMBERS, *(f"{name}_length" for name in _SERIES)}
 
 
-def _write_shard(path: Path, trainings: Sequence[Training], labelled: int) -> None:
+def _write_shard(path: Path, trainings: Sequence[Training]) -> None:
     arrays: dict[str, Any] = {
         name: np.array([getattr(training, name) for training in trainings], np.str_)
         for name in _LABELS
     }
-    arrays["labelled"] = np.array(labelled)
     for name in _NUMBERS:
         arrays[name] = np.array([getattr(training.trace, name) for training in trainings])
     for name in _SERIES:
