@@ -171,7 +171,7 @@ def as_markdown(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         "`python scripts/evidence_truth.py corpus`: runs of the corpus whose recipe tells the step "
         'of the fault. "Found" is a fact that names a step within 2 % of the run; in brackets, of '
         "runs as a tracker logged them, within 2 % or one logged point. Thresholds were chosen on "
-        "the same corpus, mostly on its first 90 rounds. Below, healthy runs with a fact that has "
+        "an earlier corpus of the same simulator. Below, healthy runs with a fact that has "
         "no fault behind it. Intervals are Wilson's, 95 %.\n"
     )
     yield "| truth | logged | runs | share |"
