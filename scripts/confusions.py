@@ -268,11 +268,9 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
             ),
         )
     yield (
-        "As read for `default-036a548f`: in most pairs the specialist is no better than the "
-        "predictor, also where it was before the workshop had data that others collected (a leak, "
-        "too little capacity), and the twin brings up to a third of the scale: one run's curves do "
-        "not hold it. A batch that is too large shows beside the twin by its fewer steps alone. "
-        "Somewhat better is the specialist for exploding gradients beside unnormalised inputs.\n"
+        "As read for `default-fe16c348`: in no pair is the specialist better than the predictor, "
+        "and the twin brings up to a fifth of the scale: one run's curves do not hold it. A batch "
+        "that is too large shows beside the twin by its fewer steps alone.\n"
     )
     yield (
         "All twenty causes, same runs: the predictor, which has seen none of the trial, beside the "
