@@ -24,17 +24,13 @@ OF_INPUTS = ("views", "denoised")
 
 
 def fitting(plan: Plan, classify: bool, symbols: bool) -> list[str]:
-    """List the objectives that suit a plan's task and net."""
-    if plan.net == "vae":
-        return [""]
+    """List the objectives that suit a plan's task and net, which is no variational autoencoder."""
     if plan.net == "autoencoder":
         return ["absolute", "summed", "denoised", "denoised"]
     if not classify:
         return ["absolute", "huber", "summed", "gaussian", "quantile", "ranked", "poisson"]
     found = ["smoothed", "focal", "weighted", "summed", "each", "hinge"]
-    if symbols and plan.net in ("rnn", "transformer"):
-        return found[:4]
-    return found if symbols else [*found, "views", "views"]
+    return found[:4] if symbols else [*found, "views", "views"]
 
 
 def wrong_ways(plan: Plan, kinds: list[str]) -> list[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from .feed import Feed
-from .objectives import OF_INPUTS, loss_on_inputs, loss_on_outputs
+from .objectives import OF_INPUTS, Loss, loss_on_inputs, loss_on_outputs
 from .plan import Plan, rate_of
 
 
-def loss_of(plan: Plan, feed: Feed, net: Any, right: bool = False) -> Callable[[Any, Any], Any]:
+def loss_of(plan: Plan, feed: Feed, net: Any, right: bool = False) -> Loss:
     """Return (x, y) -> loss of the net on a batch; `right` for the loss that should be used."""
     from torch.nn import functional
 

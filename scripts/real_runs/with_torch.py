@@ -82,8 +82,8 @@ def _run(
     """Do the updates of one start; False where the loss has long not been finite."""
     import torch
 
-    loss_fn, scaler, patience = loss_of(plan, feed, net), scaler_of(plan), PATIENCE
-    loss_fn = augmenting(plan, feed, loss_fn)
+    loss_fn = augmenting(plan, feed, loss_of(plan, feed, net))
+    scaler, patience = scaler_of(plan), PATIENCE
     for step in range(*steps):
         rows = feed.batches[step]
         net.train()

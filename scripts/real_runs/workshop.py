@@ -80,7 +80,7 @@ _EVENLY = DRAWS | {
 _SCHEDULES = ("constant", "constant", "constant", "cosine", "linear", "steps", "decay", "warmup",
               "one_cycle", "restarts", "plateau")  # fmt: skip
 _LONG = ("rnn", "transformer")
-_UNUSUAL = ("gaussian", "poisson", "quantile", "denoised")
+_RARE = ("gaussian", "poisson", "quantile", "denoised")
 
 
 def _draw_tasks(rng: Rng, number: int) -> Tasks:
@@ -155,7 +155,7 @@ def _of_a_kind(plan: Plan, rng: Rng, unusual: bool) -> Plan:
         if unusual or rng.random() < 0.65:
             kinds = fitting(plan, task.classify, task.symbols)
             if unusual:
-                kinds = [kind for kind in kinds if kind in _UNUSUAL]
+                kinds = [kind for kind in kinds if kind in _RARE]
             plan = replace(plan, objective=str(rng.choice(kinds)))
     if plan.objective == "denoised":  # through a bottleneck hardly anything of it is learnt
         plan = replace(plan, net="mlp", width=max(plan.width, 64))

@@ -15,6 +15,7 @@ from .tasks import load
 _PICTURES = ("gratings", "displays", "counting", "stripes_again", "letters", "letters_again",
              "turned", "photo", "patches_again")  # fmt: skip
 _COLLECTED = ("prices", "marriage", "party", "travel", "schools", "visits")
+"""Tasks that rounds before `workshop.KINDS` take for pictures, and for tables with units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ def facts(plan: Plan) -> Facts:
     """Look at the task of a plan."""
     data = load(plan.task)
     symbols, classify = bool(data.n_symbols), data.y.dtype.kind == "i"
-    picture = plan.task in _PICTURES or bool(np.all(np.equal(data.raw_scale, 255)))
-    collected = plan.task in _COLLECTED or np.size(data.raw_scale) > 1
+    picture = bool(np.all(np.equal(data.raw_scale, 255)))
+    collected = np.size(data.raw_scale) > 1
     places = classify and data.y.ndim > 1
     return Facts(symbols, places, classify, len(data.x), picture, collected)
 
@@ -112,13 +113,13 @@ def _loss(plan: Plan, rng: Rng) -> Plan:
     return replace(plan, wrong_loss=str(rng.choice(wrong_ways(plan, kinds))))
 
 
-def _mismatch(plan: Plan, rng: Rng, picture: bool | None = None) -> Plan:
+def _mismatch(plan: Plan, rng: Rng, picture: bool) -> Plan:
     kinds = ["labels", "source"]
     if not facts(plan).symbols:
         kinds += ["scale", "offset", "noise"]
     if plan.net in ("autoencoder", "vae"):
         kinds.remove("labels")
-    if plan.task in _PICTURES if picture is None else picture:
+    if picture:
         kinds.append("turned")
     kind = str(rng.choice(kinds))
     size = between(rng, 1.3, 30)
@@ -143,7 +144,7 @@ _OWN: dict[str, Callable[[Plan, Rng], Plan | None]] = {
     "noisy_labels": _noisier,
     "unnormalised_inputs": _inputs,
     "wrong_loss": _loss,
-    "train_val_mismatch": _mismatch,
+    "train_val_mismatch": lambda plan, rng: _mismatch(plan, rng, plan.task in _PICTURES),
 }
 """Faults whose severity is drawn otherwise than in the trial, or that depend on the task."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -158,6 +159,7 @@ class Mlp:
         return self
 
 
+@cache
 def _inputs_of(channel: str) -> NDArray[np.int64]:
     """Find the inputs of the nets that need an optional channel."""
     return np.flatnonzero(np.isin(_COLUMNS, columns_of(channel)))

@@ -304,14 +304,13 @@ def _shard_path(folder: Path, number: int) -> Path:
 def _make_round(out: Path, seed: int, number: int, device: str, owner: int, make: MakeRound) -> int:
     """Make one shard unless it is there; return its number of labelled runs."""
     path = _shard_path(out, number)
-    if path.is_file():
-        return sum(1 for _ in label(_read_shard(path)))
-    _end_with(owner)
-    if device == "cpu":
-        torch.set_num_threads(1)
-    _keep_memory()
-    trainings = make(seed, number, device)
-    _write_shard(path, trainings)
+    if not path.is_file():
+        _end_with(owner)
+        if device == "cpu":
+            torch.set_num_threads(1)
+        _keep_memory()
+        _write_shard(path, make(seed, number, device))
+    # As it is read later: a shard holds single precision, and labels stand on bounds.
     return sum(1 for _ in label(_read_shard(path)))
 
 
@@ -466,13 +465,11 @@ def _log(training: Training, twin: Trace, ways: int, rng: np.random.Generator) -
         for _ in range(4):  # a tracker that leaves out values that are not finite may log nothing
             logger = draw_logger(so_far, rng)
             run = log(so_far, logger, training.base)
-            if np.isfinite(so_far.loss).any() and _has_loss(run):
+            logged = run.curves["loss"].value
+            known = np.isfinite(so_far.loss).any() and np.isfinite(logged).any()
+            if known and len(logged) > 1:
                 yield Example(run, training, logger.style)
                 break
-
-
-def _has_loss(run: Run) -> bool:
-    return len(run.curves["loss"]) > 1 and bool(np.isfinite(run.curves["loss"].value).any())
 
 
 def _plain(training: Training) -> Example:
