@@ -21,6 +21,10 @@ LOGS: dict[str, tuple[str, Points, Points]] = {
         "step 0: train loss 4.25, val loss 4.5\niter 0: loss 4.3, time 2984.20ms, mfu -100.00%\n"
         "iter 10: loss 3.25, time 18.42ms, mfu 20.26%\nstep 250: train loss 2.0, val loss 2.5\n",
         {0: 4.25, 250: 2.0}, {0: 4.5, 250: 2.5}),
+    "build-nanogpt": (
+        "0 val 10.9505\n0 hella 0.2463\n0 train 10.955029\n1 train 10.5\n250 val 6.0127\n"
+        "250 hella 0.2512\n250 train nan\n",
+        {0: 10.955029, 1: 10.5, 250: nan}, {0: 10.9505, 250: 6.0127}),
     "llm.c": (
         "step    1/19560 | loss 10.98 (+nanz)| norm 15.3 (+nanz)| lr 2.0e-06 | 800.0 ms\n"
         "val loss 10.1\nstep    2/19560 | loss 10.5 (+0.1z)| norm 10.3 (+nanz)| lr 4.0e-06\n",
@@ -277,7 +281,7 @@ def test_what_a_tool_writes_is_found(tmp_path: Path, tool: str) -> None:
 BY_THE_BEGINNING = (
     "CatBoost", "a notebook's table", "Lightning's rich", "fastai", "PyTorch's", "Keras", "YOLOv5",
     "srun", "mpirun",
-    "torchtitan", "Megatron on", "llm.c", "other things",
+    "torchtitan", "Megatron on", "llm.c", "build-nanogpt", "other things",
 )  # fmt: skip
 
 

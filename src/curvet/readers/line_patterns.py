@@ -131,6 +131,11 @@ def _catboost(text: str, part: str) -> Cells:
             if name.startswith(("learn", "test"))]  # fmt: skip
 
 
+def _loss_of(text: str, part: str) -> Cells:
+    name, value = text.split()
+    return [(f"{name}/loss", float(value))]
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """One way to write a line of a training log.
@@ -258,5 +263,15 @@ PATTERNS = (
         stale=True,
     ),
     Pattern("PyTorch's tutorials", "[", re.compile(rf"\s\[\s{{0,8}}{_INNER}\]$"), before=True),
+    *(  # "250 val 6.0127": step, set and loss
+        Pattern(
+            "build-nanogpt",
+            f" {name} ",
+            re.compile(rf"^(?P<step>\d{{1,12}}) (?={name} {_NUMBER}$)", re.I),
+            _loss_of,
+            unnamed=True,
+        )
+        for name in ("train", "val")
+    ),
     Pattern("Paddle", "step ", re.compile(rf"^step\s{{1,8}}{_INNER}(?= \[| - )")),
 )
