@@ -41,7 +41,7 @@ def test_every_cause_is_there(trainings: list[Training]) -> None:
     assert len(trainings) == read_manifest(WORKSHOP)["runs"]
     counts = {key: sum(t.cause == key for t in trainings) for key in CAUSES}
     assert min(counts.values()) >= 5, counts
-    assert len({t.base for t in trainings}) == 540  # of 13 bases no run is a healthy twin
+    assert len({t.base for t in trainings}) == 630  # of 13 bases no run is a healthy twin
     two = [t for t in trainings if t.also]
     assert len(two) > 100
     assert all(t.also in CAUSES and t.also != t.cause for t in two)
@@ -149,6 +149,48 @@ def test_later_rounds_have_tasks_of_their_own() -> None:
 
 
 @pytest.mark.usefixtures("scripts")
+def test_most_bases_of_the_last_rounds_have_a_task_of_their_own() -> None:
+    from real_runs.plan import Plan
+    from real_runs.tasks import load
+    from real_runs.workshop import OWN, draw_base
+    from real_runs.workshop_drawn import is_drawn
+    from real_runs.workshop_faults import facts
+
+    rng = np.random.default_rng(6)
+    plans = [draw_base(rng, 0, OWN) for _ in range(60)]
+    drawn = [plan for plan in plans if is_drawn(plan.task)]
+    assert 60 > len(drawn) > 40
+    assert len({plan.task for plan in drawn}) == len(drawn)
+    assert all(plan.n_train <= facts(plan).rows for plan in drawn)
+    few = [plan for plan in drawn if plan.n_steps * plan.batch < 5 * plan.n_train]
+    assert few  # whose epochs are too long to validate after each
+    assert all(plan.n_steps / plan.val_every >= 5 for plan in few)
+    assert not any(is_drawn(draw_base(rng, 0, OWN - 1).task) for _ in range(20))
+    once = load(drawn[0].task).x
+    for other in drawn[1:12]:
+        load(other.task)  # so many that the first is forgotten
+    np.testing.assert_array_equal(once, load(drawn[0].task).x)
+    assert facts(Plan("drawn-text-1", "rnn")).places
+    assert facts(Plan("drawn-picture-1", "cnn")).picture
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize("kind", ["table", "series", "again", "picture", "text"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_drawn_task_can_be_learned(kind: str, seed: int) -> None:
+    from real_runs.bases import train
+    from real_runs.plan import Plan
+    from real_runs.workshop_drawn import KINDS
+
+    net = KINDS[kind][1][0]
+    plan = Plan(
+        f"drawn-{kind}-{seed}", net, n_steps=250, n_train=400, val_every=250, lr=4e-3, width=64
+    )
+    losses = [value for _, value in train(plan).series["loss"]]
+    assert np.mean(losses[-30:]) < 0.97 * np.mean(losses[:5])
+
+
+@pytest.mark.usefixtures("scripts")
 def test_a_net_may_start_with_pytorch_s_own_weights() -> None:
     from real_runs.feed import prepare
     from real_runs.nets import make_net
@@ -187,7 +229,9 @@ def test_a_net_that_is_fine_tuned_starts_where_an_unlogged_training_left_it() ->
     ["visits", "travel", "schools", "air", "words", "origin", "teacher", "branches", "throws",
      "corners", "rough", "clouds_again", "knocks", "pulls", "products", "dates", "machine",
      "sides", "cubes", "plane", "areas", "bars", "bars_again", "tempo", "coming",
-     "refrain", "lookup"],
+     "refrain", "lookup",
+     *[f"drawn-{kind}-{seed}" for kind in ("table", "series", "again", "picture", "text")
+       for seed in range(4)]],
 )  # fmt: skip
 def test_tasks_of_later_rounds_have_rows_that_fit(task: str) -> None:
     from real_runs.tasks import load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,14 @@ def cut(x: Array, y: Array, n_out: int, group: Array | None = None, **rest: Any)
     group = y if group is None else group[order]
     n = len(x) * 7 // 10
     return Data(x[:n], y[:n], x[n:], y[n:], n_out, group[:n], group[n:], **rest)
+
+
+def validated_on(data: Data, rows: int) -> Data:
+    """Keep few rows for validation: it is measured often."""
+    few = slice(None, rows)
+    return replace(
+        data, x_val=data.x_val[few], y_val=data.y_val[few], group_val=data.group_val[few]
+    )
 
 
 def spelled(rows: list[str], group: Array) -> Data:

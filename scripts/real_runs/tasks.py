@@ -10,6 +10,7 @@ from make_demo_runs import docs_text, shapes
 
 from .data import Data, Tasks, bundled, classes, cut, regression, standard
 from .team_tasks import TEAM_TASKS
+from .workshop_drawn import is_drawn, load_drawn
 from .workshop_easy import EASY_TASKS
 from .workshop_found import FOUND_TASKS
 from .workshop_plenty import PLENTY_TASKS
@@ -122,9 +123,14 @@ TASKS: Tasks = {
 }  # fmt: skip
 
 
-@cache
 def load(task: str) -> Data:
     """Load or draw a task's rows, be it one of the trial, of a team or of the workshop."""
+    return load_drawn(task) if is_drawn(task) else _load_shared(task)
+
+
+@cache
+def _load_shared(task: str) -> Data:
+    """Load or draw the rows of a task that has a name."""
     if task in TEAM_TASKS:
         return TEAM_TASKS[task].load()
     return (TASKS | WORKSHOP_TASKS | FOUND_TASKS | PLENTY_TASKS | EASY_TASKS)[task][0]()

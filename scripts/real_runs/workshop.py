@@ -24,6 +24,7 @@ from .feed import bad_steps
 from .log import Log
 from .objectives import draw_augment, fitting
 from .plan import Plan, Rng, between, power
+from .workshop_drawn import draw_task, is_drawn
 from .workshop_easy import EASY_TASKS
 from .workshop_faults import facts, faulty
 from .workshop_found import FOUND_TASKS
@@ -68,6 +69,16 @@ UNUSUAL = 526
 """From this round on targets are numbers or the inputs themselves, and objectives those of which
 earlier rounds have few: likelihoods, which may fall below zero, counts, quantiles, noise."""
 
+BROAD = 553
+"""From this round on all tasks and objectives are drawn again."""
+
+OWN = 558
+"""From this round on most bases have a task of their own (`workshop_drawn`)."""
+
+LASTING = 582
+"""From this round on a fifth of the MLPs with a task of their own train for thousands of steps,
+until hardly anything is left to be learnt, as in most logs; so fewer faults are drawn there."""
+
 PAIRS = 4
 """Trainings of such a base with two faults."""
 
@@ -96,11 +107,15 @@ def _draw_tasks(rng: Rng, number: int) -> Tasks:
 
 def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
     """Draw a task and a net that suits it."""
+    if number >= OWN and rng.random() < 0.85:
+        return draw_task(rng)
     while True:
         tasks = _draw_tasks(rng, number)
         task = str(rng.choice(list(tasks)))
         net = str(rng.choice(tasks[task][1]))
-        if number < UNUSUAL or not (facts(Plan(task, net)).classify or net in (*_LONG, "vae")):
+        if not UNUSUAL <= number < BROAD or not (
+            facts(Plan(task, net)).classify or net in (*_LONG, "vae")
+        ):
             return task, net
 
 
@@ -126,11 +141,17 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
             steps = int(between(rng, 1200, 4000))
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
+    if number >= LASTING and is_drawn(task) and plan.net == "mlp" and rng.random() < 0.2:
+        steps, batch = int(between(rng, 2000, 8000)), int(rng.choice([4, 8, 16, 32]))
+        depth, width = min(plan.depth, 3), min(plan.width, 64)
+        plan = replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
     if number >= DRAWN and facts(plan).places:  # of texts much is seen once or twice
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
         fewest, most = 0.8, 30.0
     if task in PLENTY_TASKS:
         fewest, most = 0.7, 8.0
+    if is_drawn(task):
+        fewest, most = 0.8, 60.0
     epochs = between(rng, fewest, most)
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), facts(plan).rows))
     if task in EASY_TASKS:
@@ -140,9 +161,10 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
     if number >= KINDS:
-        plan = _of_a_kind(plan, rng, unusual=number >= UNUSUAL)
+        plan = _of_a_kind(plan, rng, unusual=UNUSUAL <= number < BROAD)
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
-    if task in PLENTY_TASKS:  # an epoch may be all of the training
+    scarce = is_drawn(task) and plan.n_steps * plan.batch < 10 * rows
+    if task in PLENTY_TASKS or scarce:  # an epoch may be all of the training
         every = max(1, plan.n_steps // int(rng.integers(8, 50)))
     return replace(plan, n_train=rows, val_every=every)
 
@@ -251,8 +273,9 @@ def make_round(seed: int, number: int, device: str) -> list[Training]:
             break
     made = [first]
     made += [_trained("healthy", _healthy(base, rng, i + 1), number) for i in range(HEALTHY)]
+    share = 0.5 if number >= LASTING and base.n_steps >= 2000 else 1.0
     for cause, often in (DRAWS if number < EVENED else _EVENLY).items():
-        for _ in range(int(often + rng.random())):
+        for _ in range(int(share * often + rng.random())):
             plans = faulty(cause, base, rng, wider=number >= KINDS)
             tried = [_trained(cause, plan, number) for plan in plans]
             tried = [training for training in tried if len(training.trace.loss) > 4]

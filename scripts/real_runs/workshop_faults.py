@@ -107,7 +107,8 @@ def _loss(plan: Plan, rng: Rng) -> Plan:
     if plan.net in ("autoencoder", "vae"):
         kinds = ["sign", "divergence"] if plan.net == "vae" else ["sign", "product"]
     elif not task.classify:
-        kinds = ["broadcast", "broadcast", "product", "sign"]
+        one = load(plan.task).n_out == 1  # (B, 1) beside (B,)
+        kinds = ["broadcast", "broadcast", "product", "sign"] if one else ["product", "sign"]
     elif task.places:
         kinds += ["ahead", "same"]
     return replace(plan, wrong_loss=str(rng.choice(wrong_ways(plan, kinds))))
@@ -175,7 +176,10 @@ def faulty(cause: str, plan: Plan, rng: Rng, wider: bool = False) -> list[Plan]:
     if cause in own:
         found = own[cause](plan, rng)
         return [replace(found, n_train=min(found.n_train, facts(plan).rows))] if found else []
+    found = variants(cause, plan, rng)
+    if plan.objective == "hinge":  # which PyTorch does not compute of halves on the CPU
+        found = tuple(each for each in found if each.half != "weights")
     return [
         replace(each, width=each.width + each.width % 2) if plan.net == "transformer" else each
-        for each in variants(cause, plan, rng)
+        for each in found
     ]

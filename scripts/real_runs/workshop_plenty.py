@@ -6,11 +6,22 @@ thousand rows that is rare, and a sign of a leak.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from .data import IMAGE, ITSELF, LANGUAGE, SERIES, TABLE, Array, Data, Tasks, cut, spelled, standard
+from .data import (
+    IMAGE,
+    ITSELF,
+    LANGUAGE,
+    SERIES,
+    TABLE,
+    Array,
+    Data,
+    Tasks,
+    cut,
+    spelled,
+    standard,
+    validated_on,
+)
 from .plan import Rng
 
 _ROWS = 24_000
@@ -18,11 +29,7 @@ _VAL_ROWS = 600
 
 
 def _plenty(data: Data) -> Data:
-    """Keep few rows for validation: it is measured often."""
-    few = slice(None, _VAL_ROWS)
-    return replace(
-        data, x_val=data.x_val[few], y_val=data.y_val[few], group_val=data.group_val[few]
-    )
+    return validated_on(data, _VAL_ROWS)
 
 
 def _teacher() -> Data:
