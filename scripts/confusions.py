@@ -269,8 +269,8 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
         )
     yield (
         "As read for `default-90d1bcf6`: in no pair is the specialist better than the predictor, "
-        "and the twin brings up to a quarter of the scale: one run's curves do not hold it. A batch "
-        "that is too large shows beside the twin by its fewer steps alone.\n"
+        "and the twin brings up to a quarter of the scale: one run's curves do not hold it. A "
+        "batch that is too large shows beside the twin by its fewer steps alone.\n"
     )
     yield (
         "All twenty causes, same runs: the predictor, which has seen none of the trial, beside the "
