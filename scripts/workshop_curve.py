@@ -107,7 +107,6 @@ def lines() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(
-        filled(PAGE.read_text(encoding="utf-8"), "workshop curve", list(lines())[:-1]),
-        encoding="utf-8",
-    )
+    measured = list(lines())[:-1]  # before the page is read: it takes long, and the page may change
+    page = filled(PAGE.read_text(encoding="utf-8"), "workshop curve", measured)
+    PAGE.write_text(page, encoding="utf-8")

@@ -105,6 +105,11 @@ def _draw_tasks(rng: Rng, number: int) -> Tasks:
     return EASY_TASKS if number >= EASY and rng.random() < 0.5 else tasks
 
 
+def _is_unusual(number: int) -> bool:
+    """Tell whether the round of that number has rare objectives alone."""
+    return UNUSUAL <= number < BROAD
+
+
 def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
     """Draw a task and a net that suits it."""
     if number >= OWN and rng.random() < 0.85:
@@ -113,9 +118,9 @@ def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
         tasks = _draw_tasks(rng, number)
         task = str(rng.choice(list(tasks)))
         net = str(rng.choice(tasks[task][1]))
-        if not UNUSUAL <= number < BROAD or not (
-            facts(Plan(task, net)).classify or net in (*_LONG, "vae")
-        ):
+        if not _is_unusual(number):
+            return task, net
+        if not (facts(Plan(task, net)).classify or net in (*_LONG, "vae")):
             return task, net
 
 
@@ -161,7 +166,7 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
     if number >= KINDS:
-        plan = _of_a_kind(plan, rng, unusual=UNUSUAL <= number < BROAD)
+        plan = _of_a_kind(plan, rng, _is_unusual(number))
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     scarce = is_drawn(task) and plan.n_steps * plan.batch < 10 * rows
     if task in PLENTY_TASKS or scarce:  # an epoch may be all of the training

@@ -63,8 +63,8 @@ def _targets(x: Array, value: Array, rng: Rng, **raw: Any) -> Data:
         return cut(x, standard(told)[0], told.shape[1], told[:, 0], **raw)
     if told.shape[1] == 1:
         n = int(rng.integers(2, 9))
-        bounds = np.sort(rng.uniform(0.05, 0.95, n - 1)) if rng.random() < 0.5 else None
-        shares = np.arange(1, n) / n if bounds is None else bounds
+        alike = rng.random() >= 0.5
+        shares = np.arange(1, n) / n if alike else np.sort(rng.uniform(0.05, 0.95, n - 1))
         kind = np.digitize(told[:, 0], np.quantile(told[:, 0], shares))
         return cut(x, kind.astype(np.int64), n, **raw)
     odds = told / told.std(0) + rng.normal(0, rng.choice([0.0, 0.7]), told.shape[1])
