@@ -79,6 +79,15 @@ LASTING = 582
 """From this round on a fifth of the MLPs with a task of their own train for thousands of steps,
 until hardly anything is left to be learnt, as in most logs; so fewer faults are drawn there."""
 
+LONGER = 643
+"""From this round on more than half of these do, and some other nets; most have a usual objective,
+and a net that is to tell rows apart gets enough of them at once."""
+
+_EARLY_LASTING = {"mlp": 0.2}
+_LATE_LASTING = {
+    "mlp": 0.6, "autoencoder": 0.5, "vae": 0.3, "cnn1d": 0.3, "cnn": 0.15, "rnn": 0.15
+}  # fmt: skip
+
 PAIRS = 4
 """Trainings of such a base with two faults."""
 
@@ -124,6 +133,18 @@ def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
             return task, net
 
 
+def _lasts(plan: Plan) -> bool:
+    """Tell whether a plan trains for so long that fewer faults are drawn."""
+    return plan.n_steps >= 2000
+
+
+def _share_lasting(plan: Plan, number: int) -> float:
+    """Return how many of the bases with such a task and net train for thousands of steps."""
+    if number < LASTING or not is_drawn(plan.task):
+        return 0.0
+    return (_EARLY_LASTING if number < LONGER else _LATE_LASTING).get(plan.net, 0.0)
+
+
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     """Draw a task, a net and settings that should train well, for the round of that number."""
     task, net = _draw_task(rng, number)
@@ -146,7 +167,8 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
             steps = int(between(rng, 1200, 4000))
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
-    if number >= LASTING and is_drawn(task) and plan.net == "mlp" and rng.random() < 0.2:
+    lasting = _share_lasting(plan, number)
+    if lasting and rng.random() < lasting:
         steps, batch = int(between(rng, 2000, 8000)), int(rng.choice([4, 8, 16, 32]))
         depth, width = min(plan.depth, 3), min(plan.width, 64)
         plan = replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
@@ -156,7 +178,7 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     if task in PLENTY_TASKS:
         fewest, most = 0.7, 8.0
     if is_drawn(task):
-        fewest, most = 0.8, 60.0
+        fewest, most = 0.8, 120.0 if number >= LONGER and _lasts(plan) else 60.0
     epochs = between(rng, fewest, most)
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), facts(plan).rows))
     if task in EASY_TASKS:
@@ -166,7 +188,7 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         warm = int(between(rng, 50, 400)) * int(rng.choice([-1, 1, 1]))
         plan = replace(plan, warm=warm, lr=float(f"{plan.lr * power(rng, -1.2, 0):.3g}"))
     if number >= KINDS:
-        plan = _of_a_kind(plan, rng, _is_unusual(number))
+        plan = _of_a_kind(plan, rng, number)
     every = 0 if rng.random() < 0.7 else min(int(rng.choice([5, 10, 20, 50])), plan.n_steps // 5)
     scarce = is_drawn(task) and plan.n_steps * plan.batch < 10 * rows
     if task in PLENTY_TASKS or scarce:  # an epoch may be all of the training
@@ -174,16 +196,19 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     return replace(plan, n_train=rows, val_every=every)
 
 
-def _of_a_kind(plan: Plan, rng: Rng, unusual: bool) -> Plan:
+def _of_a_kind(plan: Plan, rng: Rng, number: int) -> Plan:
     """Draw what the net is trained for, and what is done to its training rows."""
-    task = facts(plan)
+    task, unusual = facts(plan), _is_unusual(number)
+    rare = 0.65 if number < LONGER else 0.4
     if plan.net != "vae":
         plan = replace(plan, augment=draw_augment(task.symbols, rng))
-        if unusual or rng.random() < 0.65:
+        if unusual or rng.random() < rare:
             kinds = fitting(plan, task.classify, task.symbols)
             if unusual:
                 kinds = [kind for kind in kinds if kind in _RARE]
             plan = replace(plan, objective=str(rng.choice(kinds)))
+    if plan.objective == "views" and number >= LONGER:
+        plan = replace(plan, batch=max(plan.batch, 32))
     if plan.objective == "denoised":  # through a bottleneck hardly anything of it is learnt
         plan = replace(plan, net="mlp", width=max(plan.width, 64))
     if plan.net != "autoencoder" and rng.random() < 0.2:
@@ -278,7 +303,7 @@ def make_round(seed: int, number: int, device: str) -> list[Training]:
             break
     made = [first]
     made += [_trained("healthy", _healthy(base, rng, i + 1), number) for i in range(HEALTHY)]
-    share = 0.5 if number >= LASTING and base.n_steps >= 2000 else 1.0
+    share = 0.5 if number >= LASTING and _lasts(base) else 1.0
     for cause, often in (DRAWS if number < EVENED else _EVENLY).items():
         for _ in range(int(share * often + rng.random())):
             plans = faulty(cause, base, rng, wider=number >= KINDS)
