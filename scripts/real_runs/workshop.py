@@ -83,9 +83,19 @@ LONGER = 643
 """From this round on more than half of these do, and some other nets; most have a usual objective,
 and a net that is to tell rows apart gets enough of them at once."""
 
-_EARLY_LASTING = {"mlp": 0.2}
-_LATE_LASTING = {
-    "mlp": 0.6, "autoencoder": 0.5, "vae": 0.3, "cnn1d": 0.3, "cnn": 0.15, "rnn": 0.15
+OFTEN = 681
+"""From this round on still more do, mostly for tens of epochs, or are validated tens of times in
+fewer: half of the earlier trainings were validated fewer than fourteen times, as few logs are."""
+
+_LASTING_SHARES = {
+    LASTING: {"mlp": 0.2},
+    LONGER: {
+        "mlp": 0.6, "autoencoder": 0.5, "vae": 0.3, "cnn1d": 0.3, "cnn": 0.15, "rnn": 0.15
+    },
+    OFTEN: {
+        "mlp": 0.8, "autoencoder": 0.6, "vae": 0.5, "cnn1d": 0.5, "cnn": 0.25, "rnn": 0.25,
+        "resnet": 0.15, "transformer": 0.15,
+    },
 }  # fmt: skip
 
 PAIRS = 4
@@ -140,9 +150,8 @@ def _lasts(plan: Plan) -> bool:
 
 def _share_lasting(plan: Plan, number: int) -> float:
     """Return how many of the bases with such a task and net train for thousands of steps."""
-    if number < LASTING or not is_drawn(plan.task):
-        return 0.0
-    return (_EARLY_LASTING if number < LONGER else _LATE_LASTING).get(plan.net, 0.0)
+    begun = [shares for first, shares in _LASTING_SHARES.items() if number >= first]
+    return begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
 
 
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
@@ -169,7 +178,8 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
     lasting = _share_lasting(plan, number)
     if lasting and rng.random() < lasting:
-        steps, batch = int(between(rng, 2000, 8000)), int(rng.choice([4, 8, 16, 32]))
+        bounds = (2000, 8000) if number < OFTEN else (1000, 6000)
+        steps, batch = int(between(rng, *bounds)), int(rng.choice([4, 8, 16, 32]))
         depth, width = min(plan.depth, 3), min(plan.width, 64)
         plan = replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
     if number >= DRAWN and facts(plan).places:  # of texts much is seen once or twice
@@ -179,6 +189,9 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         fewest, most = 0.7, 8.0
     if is_drawn(task):
         fewest, most = 0.8, 120.0 if number >= LONGER and _lasts(plan) else 60.0
+    often = number >= OFTEN and bool(lasting) and plan.n_steps >= 1000
+    if often:
+        fewest, most = (20.0, 120.0) if rng.random() < 0.6 else (0.8, 20.0)
     epochs = between(rng, fewest, most)
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), facts(plan).rows))
     if task in EASY_TASKS:
@@ -193,6 +206,8 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     scarce = is_drawn(task) and plan.n_steps * plan.batch < 10 * rows
     if task in PLENTY_TASKS or scarce:  # an epoch may be all of the training
         every = max(1, plan.n_steps // int(rng.integers(8, 50)))
+    if often and plan.n_steps * plan.batch < 20 * rows:
+        every = plan.n_steps // int(rng.integers(20, 120))
     return replace(plan, n_train=rows, val_every=every)
 
 
