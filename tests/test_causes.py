@@ -359,6 +359,21 @@ def test_a_resumed_run_shows_by_its_jump(back: int, traces: Mapping[str, list[Tr
     assert not shows(replace(smooth, loss=elsewhere), twin)
 
 
+def test_a_leak_whose_validation_turns_and_rises_shows_overfitting(
+    traces: Mapping[str, list[Trace]],
+) -> None:
+    (twin,) = traces["twin"]
+    key, changes = FACES["leaked"]
+    (leaked,) = train_population([replace(BASE, **changes, seed=5)])
+    rises = np.linspace(1, 1.15, len(leaked.val) // 2) * leaked.val.min()
+    turned = replace(leaked, val=np.concatenate([leaked.val[: -len(rises)], rises]))
+    below = replace(leaked, loss=0.5 * leaked.loss, val=turned.val)
+    for trace, turns in ((leaked, False), (turned, True), (below, True)):
+        assert trace.val_turns == turns
+        assert CAUSES[key].shows(trace, twin) != turns
+    assert CAUSES["overfitting"].shows(below, twin)
+
+
 FACES: dict[str, tuple[str, dict[str, Any]]] = {
     "leaked": ("train_val_leak", {"n_train": 48, "width": 48, "validation": Validation(leaked=1)}),
     "scaled": ("train_val_mismatch", {"validation": Validation(scale=8.0)}),

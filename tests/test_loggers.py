@@ -100,13 +100,51 @@ def test_windows(style: Any, reduce: Any, mean_norm: bool) -> None:
 
 
 def test_an_evaluation_comes_before_the_first_step() -> None:
-    loss = np.random.default_rng(0).random(200)
+    loss = np.linspace(2, 1, 200) + 0.01 * np.random.default_rng(0).random(200)
     logger = Logger("evaluated", 50, offset=True, counter="epoch")
     run = log(trace_of(loss, epoch=50), logger)
     assert steps(run) == [0, 1, 2, 3]
     np.testing.assert_allclose(values(run), [loss[i : i + 4].mean() for i in (0, 50, 100, 150)])
     whole = log(trace_of(loss), replace(logger, every=1))
     np.testing.assert_array_equal(values(whole), loss)
+
+
+def test_a_net_that_stands_still_is_evaluated_alike_after_each_epoch() -> None:
+    one_epoch = 1 + np.random.default_rng(0).random(50)
+    loss = np.concatenate([np.linspace(9, 3, 50), *[np.roll(one_epoch, i) for i in range(3)]])
+    logger = Logger("evaluated", 50, counter="epoch")
+    steady = values(log(trace_of(loss, epoch=50), logger))[1:]
+    np.testing.assert_allclose(steady, one_epoch.mean())
+    spoilt = np.where(np.arange(200) == 120, 1e3, loss)  # a batch that is read past
+    few = spoilt[100:104].mean()
+    found = values(log(trace_of(spoilt, epoch=50), logger))[1:]
+    np.testing.assert_allclose(found, [one_epoch.mean(), few, one_epoch.mean()])
+
+
+def test_a_net_that_its_first_step_loses_was_sound_before_it() -> None:
+    loss = np.full(200, np.nan)
+    loss[:4] = 2.0, 2.2, 90.0, np.inf
+    run = log(trace_of(loss), Logger("evaluated", 50, val_first=True))
+    np.testing.assert_allclose(values(run), [2.1, np.nan, np.nan, np.nan])
+    assert values(run, "eval_loss")[0] == 2.0
+    lost = log(trace_of(np.full(200, np.nan)), Logger("evaluated", 50))
+    assert np.isnan(values(lost)).all()
+
+
+@pytest.mark.parametrize("val_first", [False, True])
+def test_an_evaluation_belongs_to_the_logged_step_that_is_nearest(val_first: bool) -> None:
+    trace = trace_of(np.arange(100) + 7.0)
+    rare = replace(trace, val_at=np.array([24, 49, 74, 99]), val=np.array([4.0, 3, 2, 1]))
+    each = log(rare, replace(PLAIN, val_first=val_first))
+    assert steps(each, "eval_loss") == [24, 49, 74, 99]
+    coarse = log(rare, replace(PLAIN, style="thin", every=20))
+    assert steps(coarse, "eval_loss") == [20, 40, 80]  # of two for step 80 the nearer one
+    assert values(coarse, "eval_loss").tolist() == [4, 3, 2]
+    logger = Logger("evaluated", 25, val_first=val_first, counter="epoch")
+    by_epoch = log(replace(rare, steps_per_epoch=25), logger)
+    first = [0] if val_first else []
+    assert steps(by_epoch, "eval_loss") == [*first, 1, 2, 3]
+    assert values(by_epoch, "eval_loss").tolist() == [7.0] * val_first + [4, 3, 2]
 
 
 def test_a_run_shorter_than_a_window_is_one_point() -> None:

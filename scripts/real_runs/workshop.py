@@ -85,7 +85,7 @@ and a net that is to tell rows apart gets enough of them at once."""
 
 OFTEN = 681
 """From this round on still more do, mostly for tens of epochs, or are validated tens of times in
-fewer: half of the earlier trainings were validated fewer than fourteen times, as few logs are."""
+fewer: logged by epoch, half of the earlier trainings show fewer than fourteen validations."""
 
 _LASTING_SHARES = {
     LASTING: {"mlp": 0.2},

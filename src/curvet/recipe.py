@@ -344,6 +344,16 @@ class Trace:
         return (self.val_end - least) / max(abs(least), 0.3 * (float(self.val[0]) - least), 1e-12)
 
     @property
+    def val_turns(self) -> bool:
+        """Whether the validation loss rises from an early minimum by a tenth of it or more."""
+        if len(self.val) < 3 or not np.isfinite(self.val).all():
+            return False
+        least = float(self.val.min())
+        # Against the least, be it ever so small: where it is, it is seen on a logarithmic scale.
+        rises = self.val_end > least + 0.1 * abs(least)
+        return rises and int(self.val.argmin()) < 0.8 * len(self.val)
+
+    @property
     def noise(self) -> float:
         """Typical distance of the training loss from its running median, second half."""
         loss = self.loss[len(self.loss) // 2 :]

@@ -27,12 +27,7 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 
 def shows(trace: Trace, twin: Trace) -> bool:
     """Ask for validation that rises from an early minimum, far above the training loss."""
-    if not trace.finite or len(trace.val) < 3 or not np.isfinite(trace.val).all():
-        return False
-    early = int(trace.val.argmin()) < 0.8 * len(trace.val)
-    # Against the least, be it ever so small: where it is, it is looked at on a logarithmic scale.
-    rises = trace.val_end > float(trace.val.min()) + 0.1 * abs(float(trace.val.min()))
-    return early and rises and trace.end < 0.7 * trace.val_end
+    return trace.finite and trace.val_turns and trace.end < 0.7 * trace.val_end
 
 
 CAUSE = Cause(

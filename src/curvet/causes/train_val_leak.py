@@ -27,8 +27,12 @@ def inject(recipe: Recipe, rng: np.random.Generator) -> Recipe:
 
 
 def shows(trace: Trace, twin: Trace) -> bool:
-    """Ask for a validation loss that is too good: far below the twin's, close to training."""
-    if not trace.finite or len(trace.val) < 2 or not np.isfinite(trace.val_end):
+    """Ask for a validation loss that is too good: far below the twin's, close to training.
+
+    Where it turns and rises, as on the sound part of a set that leaks in part, it shows
+    overfitting.
+    """
+    if not trace.finite or len(trace.val) < 2 or not np.isfinite(trace.val_end) or trace.val_turns:
         return False
     margin = 0.1 * max(twin.drop, 1e-12)
     close = trace.val_end < trace.end + 0.25 * max(trace.drop, 1e-12)

@@ -36,7 +36,7 @@ DRAWS = {
 }
 """Draws for each base, on average. Causes whose injection often does no harm are tried more."""
 
-PAIRS = 10
+PAIRS = 40
 """Pairs of causes for each round."""
 
 # Faults at a step of the run, and faults that change how many steps it has, do not combine.

@@ -43,7 +43,7 @@ class Logger:
     n_val : int
         Validation points; 0 for one at each logged point, as far as it was measured.
     val_first : bool
-        Whether the first of `n_val` points comes before training.
+        Whether validation is measured before training, too.
     nonfinite : str
         Kept as they are; training halts at the first; replaced by the recent value, by 0 or by
         the largest number; or the points are left out.
@@ -148,14 +148,13 @@ def log(trace: Trace, logger: Logger, run_id: str = "") -> Run:
     windowed = logger.style in ("mean", "epoch", "median")
     begin = every - 1 if (logger.offset or windowed) and logger.style != "evaluated" else 0
     ends = np.arange(begin, len(loss), every)
-    if logger.style == "evaluated":
-        loss = _evaluated(loss, every)
     if windowed:
         loss = _by_window(loss, every, len(ends), logger.style == "median")
         mean = logger.mean_norm
         norm = _by_window(norm, every, len(ends), False) if mean else norm[ends]
     else:
-        loss, norm = loss[ends], norm[ends]
+        loss = _evaluated(loss, every) if logger.style == "evaluated" else loss[ends]
+        norm = norm[ends]
     step, lr = _count(trace, seen[ends], logger), trace.lr[seen[ends]]
     val_step, val = _validation(trace, seen[ends], step, logger)
     if logger.nonfinite == "dropped":
@@ -212,10 +211,7 @@ def _validation(
     if len(trace.val) == 0 or len(logged) == 0:
         return np.empty(0), np.empty(0)
     if logger.n_val == 0:
-        # Each measured value goes to one logged point at most: a repeated value was not logged.
-        at = np.abs(trace.val_at[None, :] - logged[:, None]).argmin(1)
-        at, first = np.unique(at, return_index=True)
-        return step[first], trace.val[at]
+        return _beside(trace, logged, step, logger)
     n = min(logger.n_val + (not logger.val_first), len(trace.val))
     at = np.unique(np.linspace(0, len(trace.val) - 1, n).round().astype(int))
     if len(at) > 1 and not logger.val_first:
@@ -223,13 +219,51 @@ def _validation(
     return _count(trace, trace.val_at[at], logger), trace.val[at]
 
 
+def _beside(
+    trace: Trace, logged: NDArray[np.int64], step: Array, logger: Logger
+) -> tuple[Array, Array]:
+    """Put each measured value to the nearest logged point, which gets one at most."""
+    far = np.abs(trace.val_at[:, None] - logged[None, :])
+    place, least = far.argmin(1), far.min(1)
+    nearest = np.lexsort((least, place))
+    place, first = np.unique(place[nearest], return_index=True)
+    val = trace.val[nearest[first]]
+    if logger.style != "evaluated":
+        return step[place], val
+    # The first point comes before the first step, after which the net may be lost already. Until
+    # then it knows as little of the validation data as of its first batch.
+    place, val = place[place > 0], val[place > 0]
+    if logger.val_first:
+        place, val = np.append(0, place), np.append(trace.loss[0], val)
+    return step[place], val
+
+
 def _evaluated(loss: Array, every: int) -> Array:
-    """Replace each loss by the mean over steps to come: that of a net that is the same so far."""
-    width = max(1, min(every, len(loss) // 50))
-    padded = np.concatenate([loss, np.repeat(loss[-1:], width - 1)])
+    """Estimate the loss of all training data before every `every`-th step by the steps to come.
+
+    By all of them until the next such step where nothing is learnt meanwhile, so that a net that
+    stands still has one loss; else by a few.
+    """
+    few = max(1, min(every, len(loss) // 50))
+    whole = len(loss) // every * every
+    parts = [loss[:whole].reshape(-1, every)]
+    parts += [loss[None, whole:]] if whole < len(loss) else []
     with np.errstate(invalid="ignore", over="ignore"):
-        windows = np.lib.stride_tricks.sliding_window_view(padded, width)
-        return np.asarray(windows.mean(axis=1), np.float64)
+        found = np.concatenate([_before(windows, few) for windows in parts])
+        # A first step that is too far makes another net of it at once.
+        same = np.abs(loss[:every] - loss[0]) <= np.abs(loss[0])
+        if not same.all():
+            found[0] = loss[:few][same[:few]].mean() if same[0] else loss[0]
+    return found
+
+
+def _before(windows: Array, few: int) -> Array:
+    """Give the mean of each window without drift or spike, or that of its first few."""
+    n, mean, spread = windows.shape[1], windows.mean(1), windows.std(1)
+    drift = np.abs(windows[:, : n // 2 + 1].mean(1) - windows[:, n // 2 :].mean(1))
+    spike = np.abs(windows - mean[:, None]).max(1)
+    steady = (drift <= 4 * spread / np.sqrt(n)) & (spike <= 5 * spread)
+    return np.asarray(np.where(steady, mean, windows[:, :few].mean(1)), np.float64)
 
 
 def _by_window(values: Array, every: int, n: int, median: bool) -> Array:
