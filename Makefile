@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 SEED ?= 0
-RUNS ?= 12500
+RUNS ?= 16000
 WORKERS ?= 2
 DEVICE ?= cpu
 CORPUS ?= corpus
