@@ -42,7 +42,7 @@ def test_every_cause_is_there_about_as_often_as_the_prior_says() -> None:
 
 def test_the_shipped_predictor_has_not_learned_them_by_heart(sample: Sample) -> None:
     right = (sample.log_p.argmax(1) == sample.shares.argmax(1)).mean()
-    assert 0.5 < right < 0.75  # as on the rounds that it was scored on
+    assert 0.4 < right < 0.75  # as on the rounds that it was scored on, which lack channels, too
 
 
 def test_beside_them_less_is_unlearned(sample: Sample) -> None:
