@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ablations.base import KEYS
 from ablations.model import lean
 from blocks import filled, table
 from curvet.calibrate import Calibration, fit_combination
-from curvet.causes import CAUSES
 from curvet.classifiers import Mlp
 from curvet.evaluate import score
 from curvet.labelled import Labelled, load_labelled
@@ -31,7 +31,6 @@ ROOT = Path(__file__).parents[1]
 WORKSHOP = ROOT / "data" / "workshop"
 PAGE = ROOT / "data" / "README.md"
 FOLDS = 3
-KEYS = list(CAUSES)
 _PRIOR = tuple(PRIOR[key] for key in KEYS)
 
 Rng = np.random.Generator

@@ -154,6 +154,19 @@ def _share_lasting(plan: Plan, number: int) -> float:
     return begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
 
 
+def _bounds_of_epochs(plan: Plan, rng: Rng, number: int, often: bool) -> tuple[float, float]:
+    """Return between how many epochs a base of a round trains."""
+    if often:
+        return (20.0, 120.0) if rng.random() < 0.6 else (0.8, 20.0)
+    if is_drawn(plan.task):
+        return 0.8, 120.0 if number >= LONGER and _lasts(plan) else 60.0
+    if plan.task in PLENTY_TASKS:
+        return 0.7, 8.0
+    if number >= DRAWN and facts(plan).places:  # of texts much is seen once or twice
+        return 0.8, 30.0
+    return 6.0, 100.0
+
+
 def draw_base(rng: Rng, seed: int, number: int) -> Plan:
     """Draw a task, a net and settings that should train well, for the round of that number."""
     task, net = _draw_task(rng, number)
@@ -170,7 +183,6 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         seed=seed,
     )  # fmt: skip
     plan = _sized(plan, rng)
-    fewest, most = 6.0, 100.0
     if number >= MIXED:
         plan = replace(plan, init=str(rng.choice(["", "default"])))
         if plan.net in ("mlp", "autoencoder") and rng.random() < 0.2:
@@ -182,17 +194,10 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
         steps, batch = int(between(rng, *bounds)), int(rng.choice([4, 8, 16, 32]))
         depth, width = min(plan.depth, 3), min(plan.width, 64)
         plan = replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
-    if number >= DRAWN and facts(plan).places:  # of texts much is seen once or twice
+    if number >= DRAWN and facts(plan).places:
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
-        fewest, most = 0.8, 30.0
-    if task in PLENTY_TASKS:
-        fewest, most = 0.7, 8.0
-    if is_drawn(task):
-        fewest, most = 0.8, 120.0 if number >= LONGER and _lasts(plan) else 60.0
     often = number >= OFTEN and bool(lasting) and plan.n_steps >= 1000
-    if often:
-        fewest, most = (20.0, 120.0) if rng.random() < 0.6 else (0.8, 20.0)
-    epochs = between(rng, fewest, most)
+    epochs = between(rng, *_bounds_of_epochs(plan, rng, number, often))
     rows = int(np.clip(plan.batch * plan.n_steps / epochs, max(60, plan.batch), facts(plan).rows))
     if task in EASY_TASKS:
         rows = min(rows, int(between(rng, max(100, plan.batch), 1000)))
