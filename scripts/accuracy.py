@@ -105,7 +105,7 @@ def two_causes(pairs: Mapping[str, Any] | None) -> Iterator[str]:
         f"both would be in {pairs['alone_first']:.1%}; of the {pairs['easy']} logs both of whose "
         f"causes are always found alone, both are first in {pairs['both_first_of_easy']:.1%}. "
         "Tried and of no use: to count such runs four times as much in training, a net with one "
-        "yes or no for each cause, and 363 real trainings with two faults.\n"
+        "yes or no for each cause, and 116 real trainings with two faults.\n"
     )
 
 
