@@ -104,8 +104,9 @@ def two_causes(pairs: Mapping[str, Any] | None) -> Iterator[str]:
         "difficulty: if each was found as often as in runs of the same base that have it alone, "
         f"both would be in {pairs['alone_first']:.1%}; of the {pairs['easy']} logs both of whose "
         f"causes are always found alone, both are first in {pairs['both_first_of_easy']:.1%}. "
-        "Tried and of no use: to count such runs four times as much in training, a net with one "
-        "yes or no for each cause, and 116 real trainings with two faults.\n"
+        "How often they can be told at all, by nets that know that every run has two, is in "
+        "[pairs.md](pairs.md). Tried and of no use: a net with one yes or no for each cause, and "
+        "116 real trainings with two faults.\n"
     )
 
 

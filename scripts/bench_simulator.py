@@ -3,6 +3,7 @@
     python scripts/bench_simulator.py                       # a round of every kind of net
     python scripts/bench_simulator.py --rounds 3 --sample 3 --repeats 5
     python scripts/bench_simulator.py --device cuda         # populations on a GPU, loop on the CPU
+    python scripts/bench_simulator.py --out docs/simulator.md
 
 The recipes are those of real rounds of `curvet simulate`: pilots, healthy nets and faulty ones. On
 the one side `train_population` trains all of a round, as the simulator does. On the other a plain
@@ -51,6 +52,12 @@ naive: Any = importlib.import_module("naive")  # not part of the package, and no
 CPU = torch.device("cpu")
 SCANNED = 400
 """Rounds whose kinds of nets are counted: how often the simulator draws each."""
+
+HOW = (
+    "trained side by side as it does, and a sample of the same recipes one after another by a "
+    "plain PyTorch loop, on one thread in one process. Seconds are medians of the repeats, the "
+    "ratio's range is over them, and a kind of net counts in the mix as often as it is drawn."
+)
 
 
 @dataclass(slots=True)
@@ -342,6 +349,7 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=10**9, help="leave longer rounds out")
     parser.add_argument("--seed", type=int, default=0, help="of the corpus")
     parser.add_argument("--device", default="cpu", help="where populations are trained")
+    parser.add_argument("--out", type=Path, help="a page to write; printed when left out")
     args = parser.parse_args()
     torch.set_num_threads(1)
     corpus._keep_memory()
@@ -363,7 +371,16 @@ def main() -> None:
             time_round(made, args.device, args.sample, rng)
             text = f"{made.together[-1]:.1f} s together, {made.apart[-1]:.1f} s apart"
             print(f"repeat {repeat + 1}, {made.net}: {text}", file=sys.stderr, flush=True)
-    print("\n".join(report(rounds, share, args.device)))
+    lines = "\n".join(report(rounds, share, args.device))
+    if args.out is None:
+        print(lines)
+        return
+    how = (
+        f"`python scripts/bench_simulator.py --rounds {args.rounds} --sample {args.sample} "
+        f"--repeats {args.repeats} --seed {args.seed} --device {args.device}`"
+    )
+    page = f"# What simulating costs\n\n{how}: rounds of `curvet simulate`, {HOW}\n\n{lines}\n"
+    args.out.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from real_runs.workshop import make_round
 def main() -> None:
     """Train rounds until there are as many labelled runs as asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=14079, help="labelled runs in all")
+    parser.add_argument("--runs", type=int, default=15989, help="labelled runs in all")
     parser.add_argument("--out", type=Path, default=DATA / "workshop", help="folder of the corpus")
     parser.add_argument("--seed", type=int, default=2028)
     parser.add_argument("--workers", type=int, default=1, help="processes")

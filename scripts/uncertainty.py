@@ -39,18 +39,18 @@ COVERAGE = 0.9
 N_ODD = 100
 N_ARCHIVES = 40
 MIXES: Mapping[str, Callable[[], Mapping[str, float]]] = {
-    "nine in ten healthy": lambda: _mix(0.9),
-    "half healthy": lambda: _mix(0.5),
-    "one in ten healthy": lambda: _mix(0.1),
-    "half overfitting": lambda: {**_mix(0.3, of=0.5), "overfitting": 0.5 + 0.2 / 19},
-    "half too high a rate": lambda: {**_mix(0.3, of=0.5), "lr_too_high": 0.5 + 0.2 / 19},
+    "nine in ten healthy": lambda: mix(0.9),
+    "half healthy": lambda: mix(0.5),
+    "one in ten healthy": lambda: mix(0.1),
+    "half overfitting": lambda: {**mix(0.3, of=0.5), "overfitting": 0.5 + 0.2 / 19},
+    "half too high a rate": lambda: {**mix(0.3, of=0.5), "lr_too_high": 0.5 + 0.2 / 19},
 }
 """Shares of the causes in archives, rest alike."""
 
 Array = NDArray[np.float64]
 
 
-def _mix(healthy: float, of: float = 1.0) -> dict[str, float]:
+def mix(healthy: float, of: float = 1.0) -> dict[str, float]:
     return {key: healthy if key == "healthy" else (of - healthy) / 19 for key in KEYS}
 
 
@@ -161,8 +161,8 @@ def _sureness(p: Array) -> dict[str, float]:
 def on_mixes(p: Array, y: NDArray[np.int64], old: Array) -> dict[str, Any]:
     """Draw archives of other mixes from answered runs; score with and without their own prior."""
     out = {}
-    for name, mix in MIXES.items():
-        true = np.array([mix()[key] for key in KEYS])
+    for name, shares in MIXES.items():
+        true = np.array([shares()[key] for key in KEYS])
         true[np.bincount(y, minlength=len(KEYS)) == 0] = 0.0
         true /= true.sum()
         weight = true[y] / np.bincount(y, minlength=len(KEYS))[y]
@@ -176,7 +176,7 @@ def on_mixes(p: Array, y: NDArray[np.int64], old: Array) -> dict[str, Any]:
                     [
                         figure
                         for new in (old, estimated, true)
-                        for figure in _figures(reweigh(answers, old, new), truth)
+                        for figure in figures_of(reweigh(answers, old, new), truth)
                     ]
                 )
             names = [f"{f} {prior}" for prior in _PRIORS for f in FIGURES]
@@ -192,7 +192,7 @@ def on_mixes(p: Array, y: NDArray[np.int64], old: Array) -> dict[str, Any]:
 FIGURES = ("top1", "log_loss")
 
 
-def _figures(p: Array, y: NDArray[np.int64]) -> tuple[float, float]:
+def figures_of(p: Array, y: NDArray[np.int64]) -> tuple[float, float]:
     hit = np.maximum(p[np.arange(len(y)), y], 1e-9)
     return float((p.argmax(1) == y).mean()), float(-np.log(hit).mean())
 
@@ -291,8 +291,9 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Means over {N_ARCHIVES} archives drawn from answered runs; top-1 and log-loss with the "
         "default prior, with the one estimated from the archive itself (`--prior archive`), and "
-        "with the true one; gain in top-1 of the estimated one with its 95 % range over archives."
-        "\n"
+        "with the true one; gain in top-1 of the estimated one with its 95 % range over archives. "
+        "How far the answers are believed was chosen on other runs: "
+        "[archive_prior.md](archive_prior.md).\n"
     )
     for name, mixes in found["mixes"].items():
         yield f"{name.capitalize()}:\n"

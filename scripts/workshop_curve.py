@@ -63,27 +63,47 @@ def tasks_of(runs: Labelled) -> NDArray[np.str_]:
     return np.array([names[base] for base in runs.base])
 
 
-def tried(part: Labelled, left_out: Labelled) -> tuple[float, float, float]:
-    """Train on a part; log-loss, top-1 and macro-F1 on the tasks that are left out."""
+def folds_of(task: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Cut the tasks into `FOLDS`; return the fold of each run, (run,)."""
+    drawn = np.random.default_rng(1).permutation(np.unique(task))
+    fold = {name: number % FOLDS for number, name in enumerate(drawn)}
+    return np.array([fold[name] for name in task])
+
+
+def fit_net(part: Labelled) -> Mlp:
+    """Train the feature net with one member."""
     net = Mlp(training=replace(Mlp().training, members=1))
-    net.fit(part.inputs, part.y, part.weight, len(KEYS), 0, lambda done, total: None)
+    return net.fit(part.inputs, part.y, part.weight, len(KEYS), 0, lambda done, total: None)
+
+
+def answers_of(net: Mlp, left_out: Labelled) -> NDArray[np.float64]:
+    """Ask a net, its temperature fitted to the other half of the bases, (run, cause)."""
     raw, weight = net.predict_proba(left_out.inputs), left_out.weight
     first = some_of(left_out.base, 0.5, np.random.default_rng(3))
     p = np.empty_like(raw)
     for half in (first, ~first):
         fitted = fit_combination([raw[~half]], left_out.y[~half], weight[~half], _PRIOR)
         p[half] = Calibration(*fitted, _PRIOR, ()).combine([raw[half]])
-    figures = score(p, p > 0, left_out.y, weight, KEYS)
+    return p
+
+
+def tried(part: Labelled, left_out: Labelled) -> tuple[float, float, float]:
+    """Train on a part; log-loss, top-1 and macro-F1 on the tasks that are left out."""
+    p = answers_of(fit_net(part), left_out)
+    figures = score(p, p > 0, left_out.y, left_out.weight, KEYS)
     return figures["log_loss"], figures["top1"], figures["macro_f1"]
 
 
-def lines() -> Iterator[str]:
+def load_workshop() -> tuple[Labelled, NDArray[np.str_]]:
+    """Read the runs with one cause and their tasks, without images."""
     runs = load_labelled(WORKSHOP, workers=2)
     runs = replace(runs, inputs=lean(runs.inputs)).part(~runs.both)
-    task = tasks_of(runs)
-    drawn = np.random.default_rng(1).permutation(np.unique(task))
-    fold = {name: number % FOLDS for number, name in enumerate(drawn)}
-    place = np.array([fold[name] for name in task])
+    return runs, tasks_of(runs)
+
+
+def lines() -> Iterator[str]:
+    runs, task = load_workshop()
+    place = folds_of(task)
     rows = []
     for name, choose in PARTS.items():
         found, counts = [], []

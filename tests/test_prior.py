@@ -99,18 +99,17 @@ def test_a_prior_that_leaves_nothing_changes_nothing() -> None:
 )
 def test_the_mix_of_an_archive_is_found(mix: list[float]) -> None:
     p, y = archive(5000, np.array(mix), 1)
-    found = estimate_prior(p, OLD)
-    assert found.sum() == pytest.approx(1)
     true = np.bincount(y, minlength=4) / len(y)
-    assert abs(found[0] - true[0]) <= 0.5 * abs(OLD[0] - true[0]) + 0.02
-    # The faults go at least half of the way from their usual proportions.
-    usual = OLD[1:] / OLD[1:].sum()
-    before = np.abs(usual - true[1:] / true[1:].sum()).sum()
-    after = np.abs(found[1:] / found[1:].sum() - true[1:] / true[1:].sum()).sum()
-    assert after <= 0.65 * before + 0.03
+    # Answers that are as right as they say need no doubt.
+    trusted, found = estimate_prior(p, OLD, doubt=(0.0, 0.1)), estimate_prior(p, OLD)
+    assert found.sum() == pytest.approx(1)
+    assert np.abs(trusted - true).sum() <= 0.3 * np.abs(OLD - true).sum() + 0.06
+    # Those about real runs lean: then it goes a part of the way, and not past the truth.
+    assert abs(found[0] - true[0]) <= 0.75 * abs(OLD[0] - true[0]) + 0.02
+    most = np.abs(true - OLD).argmax()
+    assert 0.15 < (found - OLD)[most] / (true - OLD)[most] < 1
     right = [(reweigh(p, OLD, prior).argmax(1) == y).mean() for prior in (OLD, found)]
-    # Where nearly all is one fault, its share is found half-way, and the first stage misled.
-    assert right[1] >= right[0] - (0.03 if mix[3] > 0.5 else 0.005)
+    assert right[1] >= right[0] - 0.005
 
 
 def test_a_few_runs_do_not_move_the_prior_far() -> None:

@@ -41,7 +41,7 @@ def test_every_cause_is_there(trainings: list[Training]) -> None:
     assert len(trainings) == read_manifest(WORKSHOP)["runs"]
     counts = {key: sum(t.cause == key for t in trainings) for key in CAUSES}
     assert min(counts.values()) >= 5, counts
-    assert len({t.base for t in trainings}) == 794  # of 13 bases no run is a healthy twin
+    assert len({t.base for t in trainings}) == 895  # of 13 bases no run is a healthy twin
     two = [t for t in trainings if t.also]
     assert len(two) > 100
     assert all(t.also in CAUSES and t.also != t.cause for t in two)
@@ -175,14 +175,32 @@ def test_most_bases_of_the_last_rounds_have_a_task_of_their_own() -> None:
 
 
 @pytest.mark.usefixtures("scripts")
-@pytest.mark.parametrize("kind", ["table", "series", "again", "picture", "text"])
+def test_rows_of_a_plain_task_are_many_and_a_toy_s_are_few() -> None:
+    from real_runs.workshop import PLAIN, TOYS, draw_base
+    from real_runs.workshop_drawn import is_drawn
+    from real_runs.workshop_faults import facts
+
+    rng = np.random.default_rng(9)
+    plain, toys = ([draw_base(rng, 0, number) for _ in range(60)] for number in (PLAIN, TOYS))
+    kinds = [[p.task.split("-")[1] for p in plans if is_drawn(p.task)] for plans in (plain, toys)]
+    assert "plain" in kinds[0]
+    assert "toy" not in kinds[0]
+    assert kinds[1].count("toy") > len(kinds[1]) / 4
+    assert all(plan.batch <= plan.n_train <= facts(plan).rows for plan in plain + toys)
+    assert np.median([p.n_train for p in plain]) > 1.3 * np.median([p.n_train for p in toys])
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    "kind", ["table", "series", "again", "picture", "text", "plain", "clear", "toy"]
+)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_drawn_task_can_be_learned(kind: str, seed: int) -> None:
     from real_runs.bases import train
     from real_runs.plan import Plan
-    from real_runs.workshop_drawn import KINDS
+    from real_runs.workshop_drawn import DRAWN_KINDS, TOY_KINDS
 
-    net = KINDS[kind][1][0]
+    net = (DRAWN_KINDS | TOY_KINDS)[kind][1][0]
     plan = Plan(
         f"drawn-{kind}-{seed}", net, n_steps=250, n_train=400, val_every=250, lr=4e-3, width=64
     )
@@ -230,15 +248,16 @@ def test_a_net_that_is_fine_tuned_starts_where_an_unlogged_training_left_it() ->
      "corners", "rough", "clouds_again", "knocks", "pulls", "products", "dates", "machine",
      "sides", "cubes", "plane", "areas", "bars", "bars_again", "tempo", "coming",
      "refrain", "lookup",
-     *[f"drawn-{kind}-{seed}" for kind in ("table", "series", "again", "picture", "text")
+     *[f"drawn-{kind}-{seed}" for kind in ("table", "series", "again", "picture", "text",
+                                                "plain", "clear", "toy")
        for seed in range(4)]],
 )  # fmt: skip
 def test_tasks_of_later_rounds_have_rows_that_fit(task: str) -> None:
     from real_runs.tasks import load
 
     data = load(task)
-    assert len(data.x) == len(data.y) == len(data.group) > 200
-    assert len(data.x_val) == len(data.y_val) == len(data.group_val) > 80
+    assert len(data.x) == len(data.y) == len(data.group) > 80
+    assert len(data.x_val) == len(data.y_val) == len(data.group_val) > 30
     for rows, targets in ((data.x, data.y), (data.x_val, data.y_val)):
         if data.n_symbols:
             assert 0 <= rows.min() <= rows.max() < data.n_symbols

@@ -24,7 +24,7 @@ from .feed import bad_steps
 from .log import Log
 from .objectives import draw_augment, fitting
 from .plan import Plan, Rng, between, power
-from .workshop_drawn import draw_task, is_drawn
+from .workshop_drawn import DRAWN_KINDS, PLAIN_KINDS, TOY_KINDS, Kinds, draw_task, is_drawn
 from .workshop_easy import EASY_TASKS
 from .workshop_faults import facts, faulty
 from .workshop_found import FOUND_TASKS
@@ -87,6 +87,15 @@ OFTEN = 681
 """From this round on still more do, mostly for tens of epochs, or are validated tens of times in
 fewer: logged by epoch, half of the earlier trainings show fewer than fourteen validations."""
 
+PLAIN = 807
+"""From this round on many tasks are plain (`workshop_drawn.PLAIN_KINDS`), and most are trained for
+tens of epochs on thousands of rows: there validation follows training all the way, as it does in
+most of what people train, and that is no sign of a leak."""
+
+TOYS = 860
+"""From this round on nearly half of the tasks are toys: few rows that are soon learnt, as of the
+data that come with libraries, and half of their trainings are short."""
+
 _LASTING_SHARES = {
     LASTING: {"mlp": 0.2},
     LONGER: {
@@ -95,6 +104,10 @@ _LASTING_SHARES = {
     OFTEN: {
         "mlp": 0.8, "autoencoder": 0.6, "vae": 0.5, "cnn1d": 0.5, "cnn": 0.25, "rnn": 0.25,
         "resnet": 0.15, "transformer": 0.15,
+    },
+    PLAIN: {
+        "mlp": 0.9, "autoencoder": 0.7, "vae": 0.6, "cnn1d": 0.6, "cnn": 0.5, "rnn": 0.4,
+        "resnet": 0.4, "transformer": 0.4,
     },
 }  # fmt: skip
 
@@ -124,6 +137,13 @@ def _draw_tasks(rng: Rng, number: int) -> Tasks:
     return EASY_TASKS if number >= EASY and rng.random() < 0.5 else tasks
 
 
+def _drawn_kinds(number: int) -> Kinds:
+    """Return of which kinds the tasks are that are drawn for one base each."""
+    if number < PLAIN:
+        return DRAWN_KINDS
+    return PLAIN_KINDS if number < TOYS else TOY_KINDS
+
+
 def _is_unusual(number: int) -> bool:
     """Tell whether the round of that number has rare objectives alone."""
     return UNUSUAL <= number < BROAD
@@ -132,7 +152,7 @@ def _is_unusual(number: int) -> bool:
 def _draw_task(rng: Rng, number: int) -> tuple[str, str]:
     """Draw a task and a net that suits it."""
     if number >= OWN and rng.random() < 0.85:
-        return draw_task(rng)
+        return draw_task(rng, _drawn_kinds(number))
     while True:
         tasks = _draw_tasks(rng, number)
         task = str(rng.choice(list(tasks)))
@@ -151,11 +171,28 @@ def _lasts(plan: Plan) -> bool:
 def _share_lasting(plan: Plan, number: int) -> float:
     """Return how many of the bases with such a task and net train for thousands of steps."""
     begun = [shares for first, shares in _LASTING_SHARES.items() if number >= first]
-    return begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
+    share = begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
+    return min(share, 0.5) if number >= TOYS else share
+
+
+def _lengthened(plan: Plan, rng: Rng, number: int) -> Plan:
+    """Draw for how many steps a base trains that trains for long, and on how many rows at once."""
+    bounds: tuple[int, int] = (2000, 8000) if number < OFTEN else (1000, 6000)
+    batches = [4, 8, 16, 32]
+    if number >= PLAIN:
+        slow = plan.net in (*_LONG, "cnn", "resnet", "cnn1d")
+        bounds = (1000, 2000) if slow else (1000, 4000)
+        batches = [16, 32, 64] if slow else [16, 32, 64, 64, 128, 256]
+        batches = [min(batch, facts(plan).rows // 4) for batch in batches]
+    steps, batch = int(between(rng, *bounds)), int(rng.choice(batches))
+    depth, width = min(plan.depth, 3), min(plan.width, 64)
+    return replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
 
 
 def _bounds_of_epochs(plan: Plan, rng: Rng, number: int, often: bool) -> tuple[float, float]:
     """Return between how many epochs a base of a round trains."""
+    if often and number >= PLAIN:
+        return 5.0, 70.0
     if often:
         return (20.0, 120.0) if rng.random() < 0.6 else (0.8, 20.0)
     if is_drawn(plan.task):
@@ -190,10 +227,7 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
             plan = replace(plan, n_steps=steps, batch=int(rng.choice([4, 8, 16])))
     lasting = _share_lasting(plan, number)
     if lasting and rng.random() < lasting:
-        bounds = (2000, 8000) if number < OFTEN else (1000, 6000)
-        steps, batch = int(between(rng, *bounds)), int(rng.choice([4, 8, 16, 32]))
-        depth, width = min(plan.depth, 3), min(plan.width, 64)
-        plan = replace(plan, n_steps=steps, batch=batch, depth=depth, width=width)
+        plan = _lengthened(plan, rng, number)
     if number >= DRAWN and facts(plan).places:
         plan = replace(plan, batch=min(plan.batch, 32), width=min(plan.width, 32))
     often = number >= OFTEN and bool(lasting) and plan.n_steps >= 1000
@@ -219,9 +253,11 @@ def draw_base(rng: Rng, seed: int, number: int) -> Plan:
 def _of_a_kind(plan: Plan, rng: Rng, number: int) -> Plan:
     """Draw what the net is trained for, and what is done to its training rows."""
     task, unusual = facts(plan), _is_unusual(number)
-    rare = 0.65 if number < LONGER else 0.4
+    rare = 0.65 if number < LONGER else 0.4 if number < PLAIN else 0.25
     if plan.net != "vae":
         plan = replace(plan, augment=draw_augment(task.symbols, rng))
+        if number >= PLAIN and rng.random() < 0.5:
+            plan = replace(plan, augment="")
         if unusual or rng.random() < rare:
             kinds = fitting(plan, task.classify, task.symbols)
             if unusual:

@@ -16,7 +16,8 @@ from .data import Array, Data, cut, standard, validated_on
 from .plan import Rng, between
 
 _PREFIX = "drawn"
-KINDS = {
+Kinds = dict[str, tuple[float, tuple[str, ...]]]
+DRAWN_KINDS: Kinds = {
     "table": (0.5, ("mlp",)),
     "series": (0.2, ("mlp", "mlp", "cnn1d", "rnn", "rnn", "transformer")),
     "again": (0.13, ("autoencoder", "vae")),
@@ -25,16 +26,39 @@ KINDS = {
 }
 """Share and nets of each kind of task."""
 
+PLAIN_KINDS: Kinds = {
+    "plain": (0.27, ("mlp",)),
+    "clear": (0.15, ("mlp",)),
+    "table": (0.18, ("mlp",)),
+    "series": (0.12, ("mlp", "mlp", "cnn1d", "rnn", "transformer")),
+    "again": (0.1, ("autoencoder", "vae")),
+    "picture": (0.1, ("mlp", "cnn", "resnet")),
+    "text": (0.08, ("rnn", "transformer")),
+}
+"""The same where much is plain: a simple rule, or rows that stand well apart."""
+
+TOY_KINDS: Kinds = {
+    "toy": (0.45, ("mlp",)),
+    "clear": (0.1, ("mlp",)),
+    "plain": (0.1, ("mlp",)),
+    "table": (0.05, ("mlp",)),
+    "series": (0.09, ("mlp", "cnn1d", "rnn", "transformer")),
+    "again": (0.07, ("autoencoder", "vae")),
+    "picture": (0.09, ("mlp", "cnn", "resnet")),
+    "text": (0.05, ("rnn", "transformer")),
+}
+"""The same where much is what a net is tried on first: few rows, and little of it by chance."""
+
 
 def is_drawn(task: str) -> bool:
     """Tell whether a task's name says how it is drawn."""
     return task.startswith(f"{_PREFIX}-")
 
 
-def draw_task(rng: Rng) -> tuple[str, str]:
-    """Draw the name of a task and a net that suits it."""
-    kind = str(rng.choice(list(KINDS), p=[share for share, _ in KINDS.values()]))
-    return f"{_PREFIX}-{kind}-{rng.integers(2**31)}", str(rng.choice(KINDS[kind][1]))
+def draw_task(rng: Rng, kinds: Kinds) -> tuple[str, str]:
+    """Draw the name of a task, of these kinds, and a net that suits it."""
+    kind = str(rng.choice(list(kinds), p=[share for share, _ in kinds.values()]))
+    return f"{_PREFIX}-{kind}-{rng.integers(2**31)}", str(rng.choice(kinds[kind][1]))
 
 
 @lru_cache(maxsize=8)
@@ -127,6 +151,79 @@ def _table(rng: Rng) -> Data:
     return _targets(seen, value, rng, **raw)
 
 
+def _plain(rng: Rng) -> Data:
+    """Draw many rows with a simple rule, so that hardly a net learns them by heart."""
+    n, width = int(between(rng, 3000, 50_000)), int(between(rng, 2, 24))
+    x = rng.normal(size=(n, width)) if rng.random() < 0.5 else rng.uniform(-2, 2, (n, width))
+    n_values = 1 if rng.random() < 0.5 else int(rng.integers(2, 11))
+    line = x @ rng.normal(size=(width, n_values))
+    bent = _RULES[int(rng.integers(len(_RULES)))](x, n_values, rng)
+    value = line + rng.choice([0.0, 0.3, 1.0]) * bent / bent.std(0) * line.std(0)
+    units = 10 ** rng.uniform(-1, 3, width) if rng.random() < 0.6 else np.ones(width)
+    seen, raw = standard((x + rng.normal(0, 1, width)) * units)
+    return _targets(seen, value, rng, **raw)
+
+
+def _clear(rng: Rng) -> Data:
+    """Draw kinds of rows that stand well apart, few rows or many."""
+    n, width, kinds = int(between(rng, 150, 30_000)), int(between(rng, 2, 40)), rng.integers(2, 13)
+    places = rng.normal(size=(kinds, width)) + 1e-3 * np.arange(kinds)[:, None]
+    apart = np.sqrt(((places[:, None] - places) ** 2).sum(2))
+    nearest = apart[apart > 0].min()
+    kind = rng.choice(kinds, n, p=rng.dirichlet(np.full(kinds, rng.choice([3.0, 30.0]))))
+    x = places[kind] + rng.normal(0, nearest * between(rng, 0.1, 0.4), (n, width))
+    units = 10 ** rng.uniform(-1, 3, width) if rng.random() < 0.6 else np.ones(width)
+    seen, raw = standard(x * units)
+    return cut(seen, kind, int(kinds), **raw)
+
+
+def _rings(n: int, rng: Rng) -> tuple[Array, Array]:
+    """Draw rings, or shells, about each other."""
+    kinds, width = int(rng.integers(2, 6)), int(rng.integers(2, 6))
+    kind, way = rng.integers(0, kinds, n), rng.normal(size=(n, width))
+    x = (kind[:, None] + 1.0) * way / np.sqrt((way**2).sum(1, keepdims=True))
+    return x + rng.normal(0, between(rng, 0.05, 0.35), x.shape), kind
+
+
+def _boards(n: int, rng: Rng) -> tuple[Array, Array]:
+    """Draw the fields of a board, in colours that take turns; near its lines some are wrong."""
+    fields, kinds = int(rng.integers(2, 5)), int(rng.integers(2, 4))
+    x = rng.uniform(0, fields, (n, 2))
+    kind = np.floor(x + rng.normal(0, between(rng, 0.01, 0.1), x.shape)).sum(1).astype(int) % kinds
+    return x, kind
+
+
+def _heaps(n: int, rng: Rng) -> tuple[Array, Array]:
+    """Draw heaps of rows, of which some touch."""
+    kinds, width = int(rng.integers(2, 11)), int(between(rng, 2, 64))
+    kind = rng.integers(0, kinds, n)
+    places = rng.normal(size=(kinds, width))
+    return places[kind] + rng.normal(0, between(rng, 0.1, 0.8), (n, width)), kind
+
+
+def _waves(n: int, rng: Rng) -> tuple[Array, Array]:
+    """Draw a smooth function of some columns, measured almost exactly."""
+    x = rng.uniform(-1, 1, (n, int(rng.integers(1, 9))))
+    pace = rng.normal(0, between(rng, 0.5, 4), (x.shape[1], 3))
+    value = np.sin(x @ pace + rng.uniform(0, 6, 3)) @ rng.normal(size=3) + x @ x[0]
+    return x, value + rng.choice([0.0, 0.02, 0.1]) * value.std() * rng.normal(size=n)
+
+
+_TOYS = (_rings, _boards, _heaps, _heaps, _waves, _waves)
+
+
+def _toy(rng: Rng) -> Data:
+    """Draw few rows with a rule that they tell, now and then beside columns that say nothing."""
+    n = int(between(rng, 120, 3000))
+    x, y = _TOYS[int(rng.integers(len(_TOYS)))](n, rng)
+    idle = rng.normal(size=(n, int(rng.choice([0, 0, 0, 2, 8]))))
+    x = np.column_stack([x, idle]) * 10 ** rng.uniform(-1, 2)
+    seen, raw = standard(x + rng.normal(0, 3, x.shape[1]))
+    if y.dtype.kind == "i":
+        return cut(seen, y, int(y.max()) + 1, **raw)
+    return cut(seen, standard(y[:, None])[0], 1, y, **raw)
+
+
 def _series(rng: Rng) -> Data:
     """Draw waves with noise, and ask for their pace, or for what comes next."""
     n, length = _rows(rng), int(rng.integers(12, 33))
@@ -196,6 +293,9 @@ def _text(rng: Rng) -> Data:
 
 _MAKERS: dict[str, Callable[[Rng], Data]] = {
     "table": _table,
+    "plain": _plain,
+    "clear": _clear,
+    "toy": _toy,
     "series": _series,
     "again": _again,
     "picture": _picture,

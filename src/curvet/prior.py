@@ -42,6 +42,14 @@ ARCHIVE = "archive"
 PSEUDO_RUNS = 20.0
 """How many runs the prior that is started from counts as, beside those of an archive."""
 
+DOUBT = (0.5, 2.0)
+"""How many runs it counts as beside, for each run of an archive while the share of healthy ones is
+estimated, and for each faulty one while the faults are.
+
+On tasks that a predictor does not know its answers lean to some causes, and no number of runs makes
+up for that. The two were chosen on real trainings of tasks left out (docs/archive_prior.md).
+"""
+
 ACCEPTED = (
     "default, uniform, archive (estimated from the runs), healthy=0.8 and other CAUSE=SHARE "
     "joined by commas (the rest keep their proportions), or a JSON file {cause: share}"
@@ -145,15 +153,20 @@ def reweigh(probabilities: Array, old: Array, new: Array) -> Array:
     return np.where(total > 0, weighted / np.where(total > 0, total, 1.0), probabilities)
 
 
-def estimate_prior(probabilities: Array, old: Array, healthy: int | None = 0) -> Array:
+def estimate_prior(
+    probabilities: Array,
+    old: Array,
+    healthy: int | None = 0,
+    doubt: tuple[float, float] = DOUBT,
+) -> Array:
     """Estimate how common each cause is among runs from their answers alone.
 
     Expectation maximisation of Saerens, Latinne & Decaestecker, Adjusting the Outputs of a
     Classifier to New a Priori Probabilities, Neural Computation 14 (2002), in two stages: the
     share of healthy runs, then the shares of the faults among the rest. All twenty at once are
     ill-posed where causes look alike and real runs differ from simulated ones: then a rare fault
-    takes over the runs of a common one. So `old` counts as `PSEUDO_RUNS` runs, and among the
-    faults one more for each faulty run.
+    takes over the runs of a common one. So `old` counts as `PSEUDO_RUNS` runs, and as more the
+    more runs there are.
 
     Parameters
     ----------
@@ -164,6 +177,8 @@ def estimate_prior(probabilities: Array, old: Array, healthy: int | None = 0) ->
     healthy : int or None
         Place of healthy runs among the causes; None where a predictor does not know them: then
         there is one stage.
+    doubt : (float, float)
+        See `DOUBT`.
 
     Returns
     -------
@@ -171,19 +186,22 @@ def estimate_prior(probabilities: Array, old: Array, healthy: int | None = 0) ->
         Sums to 1.
     """
     if healthy is None:
-        return _maximise(probabilities, old, old, 0, PSEUDO_RUNS + float(probabilities.sum()))
+        pseudo_runs = PSEUDO_RUNS + doubt[1] * float(probabilities.sum())
+        return _maximise(probabilities, old, old, 0, pseudo_runs)
     first = np.argsort(np.arange(len(old)) != healthy, kind="stable")
-    return np.asarray(_in_two_stages(probabilities[:, first], old[first])[np.argsort(first)])
+    found = _in_two_stages(probabilities[:, first], old[first], doubt)
+    return np.asarray(found[np.argsort(first)])
 
 
-def _in_two_stages(probabilities: Array, old: Array) -> Array:
+def _in_two_stages(probabilities: Array, old: Array, doubt: tuple[float, float]) -> Array:
     """Estimate the share of healthy runs, which come first, then those of the faults."""
     healthy = probabilities[:, :1]
     whole = np.array([old[0], 1 - old[0]])
-    share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, PSEUDO_RUNS)
+    pseudo_runs = PSEUDO_RUNS + doubt[0] * len(healthy)
+    share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, pseudo_runs)
     start = np.concatenate([share[:1], share[1] * old[1:] / whole[1]])
     faulty = reweigh(probabilities, old, start)[:, 1:].sum()
-    return _maximise(probabilities, old, start, 1, PSEUDO_RUNS + float(faulty))
+    return _maximise(probabilities, old, start, 1, PSEUDO_RUNS + doubt[1] * float(faulty))
 
 
 def _maximise(p: Array, old: Array, start: Array, kept: int, pseudo_runs: float) -> Array:
