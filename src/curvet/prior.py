@@ -42,12 +42,12 @@ ARCHIVE = "archive"
 PSEUDO_RUNS = 20.0
 """How many runs the prior that is started from counts as, beside those of an archive."""
 
-DOUBT = (0.5, 2.0)
-"""How many runs it counts as beside, for each run of an archive while the share of healthy ones is
-estimated, and for each faulty one while the faults are.
+DOUBT = 2.0
+"""How many runs it counts as beside, for each faulty run of an archive, while the shares of the
+faults are estimated.
 
 On tasks that a predictor does not know its answers lean to some causes, and no number of runs makes
-up for that. The two were chosen on real trainings of tasks left out (docs/archive_prior.md).
+up for that. Chosen on real trainings of tasks left out (docs/archive_prior.md).
 """
 
 ACCEPTED = (
@@ -157,7 +157,8 @@ def estimate_prior(
     probabilities: Array,
     old: Array,
     healthy: int | None = 0,
-    doubt: tuple[float, float] = DOUBT,
+    doubt: float = DOUBT,
+    least_healthy: float | None = None,
 ) -> Array:
     """Estimate how common each cause is among runs from their answers alone.
 
@@ -165,8 +166,9 @@ def estimate_prior(
     Classifier to New a Priori Probabilities, Neural Computation 14 (2002), in two stages: the
     share of healthy runs, then the shares of the faults among the rest. All twenty at once are
     ill-posed where causes look alike and real runs differ from simulated ones: then a rare fault
-    takes over the runs of a common one. So `old` counts as `PSEUDO_RUNS` runs, and as more the
-    more runs there are.
+    takes over the runs of a common one. So `old` counts as `PSEUDO_RUNS` runs, and among the
+    faults as more the more faulty runs there are. Healthy runs of tasks that are new look odd:
+    their share is raised, but not lowered.
 
     Parameters
     ----------
@@ -177,8 +179,10 @@ def estimate_prior(
     healthy : int or None
         Place of healthy runs among the causes; None where a predictor does not know them: then
         there is one stage.
-    doubt : (float, float)
+    doubt : float
         See `DOUBT`.
+    least_healthy : float or None
+        Below which the share of healthy runs is not estimated; None for that of `old`.
 
     Returns
     -------
@@ -186,22 +190,23 @@ def estimate_prior(
         Sums to 1.
     """
     if healthy is None:
-        pseudo_runs = PSEUDO_RUNS + doubt[1] * float(probabilities.sum())
+        pseudo_runs = PSEUDO_RUNS + doubt * float(probabilities.sum())
         return _maximise(probabilities, old, old, 0, pseudo_runs)
+    least = old[healthy] if least_healthy is None else least_healthy
     first = np.argsort(np.arange(len(old)) != healthy, kind="stable")
-    found = _in_two_stages(probabilities[:, first], old[first], doubt)
+    found = _in_two_stages(probabilities[:, first], old[first], doubt, float(least))
     return np.asarray(found[np.argsort(first)])
 
 
-def _in_two_stages(probabilities: Array, old: Array, doubt: tuple[float, float]) -> Array:
+def _in_two_stages(probabilities: Array, old: Array, doubt: float, least: float) -> Array:
     """Estimate the share of healthy runs, which come first, then those of the faults."""
     healthy = probabilities[:, :1]
     whole = np.array([old[0], 1 - old[0]])
-    pseudo_runs = PSEUDO_RUNS + doubt[0] * len(healthy)
-    share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, pseudo_runs)
-    start = np.concatenate([share[:1], share[1] * old[1:] / whole[1]])
+    share = _maximise(np.hstack([healthy, 1 - healthy]), whole, whole, 0, PSEUDO_RUNS)[0]
+    share = max(float(share), least)
+    start = np.concatenate([[share], (1 - share) * old[1:] / whole[1]])
     faulty = reweigh(probabilities, old, start)[:, 1:].sum()
-    return _maximise(probabilities, old, start, 1, PSEUDO_RUNS + doubt[1] * float(faulty))
+    return _maximise(probabilities, old, start, 1, PSEUDO_RUNS + doubt * float(faulty))
 
 
 def _maximise(p: Array, old: Array, start: Array, kept: int, pseudo_runs: float) -> Array:
