@@ -12,13 +12,14 @@ one for each cause. What the last two miss is hardly in the features.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blocks import table
 from curvet.causes import CAUSES
 from curvet.classifiers import Inputs, Mlp
 from curvet.labelled import Labelled, join, load_labelled, split
@@ -79,12 +80,6 @@ def by_partner(p: Array, alone: Array, runs: Labelled, one: Labelled) -> Iterato
             yield [f"`{key}`", f"{beside.sum()}", f"{shown.mean():.2f}", f"{single.mean():.2f}"]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Write a table in Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main() -> None:
     """Train, ask and write the page."""
     parser = argparse.ArgumentParser(
@@ -101,30 +96,24 @@ def main() -> None:
     usual, only = fit_each(fitted, chosen.seed), fit_each(pairs, chosen.seed)
     often = fit_each(fitted, chosen.seed, 4.0)
     p = only.predict_proba(two.inputs)
-    rows = [
-        [
-            "all runs, as the shipped one",
-            *shares(usual.predict_proba(two.inputs), two, chosen.seed),
-        ],
-        ["all runs, two causes count four times", *shares(often.predict_proba(two.inputs), two, 0)],
-        ["runs with two causes alone", *shares(p, two, chosen.seed)],
-        [
-            "the same, a class for each pair of causes",
-            *shares(ask_by_pair(pairs, two.inputs, chosen.seed), two, chosen.seed),
-        ],
-    ]
+    answers = {
+        "all runs, as the shipped one": usual.predict_proba(two.inputs),
+        "all runs, two causes count four times": often.predict_proba(two.inputs),
+        "runs with two causes alone": p,
+        "the same, a class for each pair of causes": ask_by_pair(pairs, two.inputs, chosen.seed),
+    }
+    rows = [[name, *shares(each, two, chosen.seed)] for name, each in answers.items()]
     beside = list(by_partner(p, usual.predict_proba(one.inputs), two, one))
     text = [
         "# Two causes at once: what is there to be found\n",
         f"`python scripts/pairs.py corpus`: {len(pairs.y)} logs with two causes to learn from, "
         f"{len(two.y)} of other rounds to ask about. 95 % intervals by bootstrap over bases.\n",
         (__doc__ or "").split("\n\n")[2].replace("\n", " ").strip() + "\n",
-        table(["learnt from", "both first", "both among three", "one of them first"], rows),
-        "\nThe share of logs in which a cause is among the first two: beside another one, by the "
+        *table(["learnt from", "both first", "both among three", "one of them first"], rows),
+        "The share of logs in which a cause is among the first two: beside another one, by the "
         "net that learnt from two causes alone, and by itself, by the usual net. Where the first "
         "is lower, other causes hide it.\n",
-        table(["cause", "logs of two", "beside another", "by itself"], beside),
-        "",
+        *table(["cause", "logs of two", "beside another", "by itself"], beside),
     ]
     chosen.out.write_text("\n".join(text), encoding="utf-8")
 
