@@ -12,30 +12,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ablations.base import KEYS
-from ablations.model import lean
+from ablations.base import KEYS, ROOT, Array
+from ablations.model import fit_net
 from blocks import table
-from curvet.labelled import join, load_labelled
+from curvet.labelled import join
 from curvet.prior import DOUBT, PRIOR, estimate_prior, reweigh
-from uncertainty import figures_of, mix
-from workshop_curve import answers_of, fit_net, folds_of, load_workshop
+from uncertainty import SIZES, draw_archives, figures_of, half_of, mix
+from workshop_curve import WORKSHOP, answers_of, folds_of, load_single, tasks_of
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 OLD = np.array([PRIOR[key] for key in KEYS])
-SIZES = (20, 100, 1000)
 N_ARCHIVES = 12
 DOUBTS = (0.0, 1.0, 2.0, 4.0)
 LEAST: Mapping[str, float | None] = {"raised or lowered": 0.0, "raised alone": None}
 """The least share of healthy runs, by what that allows; None for that of the default prior."""
-
-Array = NDArray[np.float64]
+CHOICES = tuple(product(LEAST.items(), DOUBTS))
 
 
 def mixes() -> Iterator[Mapping[str, float]]:
@@ -43,25 +39,27 @@ def mixes() -> Iterator[Mapping[str, float]]:
     for healthy in (0.9, 0.7, 0.5, 0.3, 0.1):
         yield mix(healthy)
     for key in KEYS[1:]:
-        usual = mix(0.3, of=0.5)
-        yield {**usual, key: usual[key] + 0.5}
+        yield half_of(key)
 
 
-def gains(p: Array, y: NDArray[np.int64], doubt: float, least: float | None) -> Array:
-    """Return the gain in top-1 and in log-loss, means over archives, (mix and size, 2)."""
+def gains(p: Array, y: NDArray[np.int64]) -> Array:
+    """Return the gain in top-1 and in log-loss, means over archives, (choice, mix and size, 2)."""
     found = []
-    for shares in mixes():
-        weight = np.array([shares[key] for key in KEYS])[y] / np.bincount(y)[y]
-        for size in SIZES:
-            rng, each = np.random.default_rng(0), []
-            for _ in range(N_ARCHIVES):
-                drawn = rng.choice(len(y), size, p=weight / weight.sum())
-                new = estimate_prior(p[drawn], OLD, doubt=doubt, least_healthy=least)
-                usual = figures_of(p[drawn], y[drawn])
-                own = figures_of(reweigh(p[drawn], OLD, new), y[drawn])
-                each.append([own[0] - usual[0], usual[1] - own[1]])
-            found.append(np.mean(each, axis=0))
-    return np.array(found)
+    for shares, size in product(mixes(), SIZES):
+        each = []
+        for answers, truth in draw_archives(
+            p, y, np.array([shares[key] for key in KEYS]), size, N_ARCHIVES
+        ):
+            top1, loss = figures_of(answers, truth)
+            own = [
+                figures_of(
+                    reweigh(answers, OLD, estimate_prior(answers, OLD, 0, doubt, least)), truth
+                )
+                for (_, least), doubt in CHOICES
+            ]
+            each.append([(its_top1 - top1, loss - its_loss) for its_top1, its_loss in own])
+        found.append(np.mean(each, axis=0))
+    return np.array(found).swapaxes(0, 1)
 
 
 def main() -> None:
@@ -70,30 +68,32 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("corpus", type=Path, help="made by `curvet simulate`")
-    parser.add_argument("--out", type=Path, default=DOCS / "archive_prior.md", help="the page")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "docs" / "archive_prior.md", help="the page"
+    )
     chosen = parser.parse_args()
-    runs, task = load_workshop()
-    left_out = folds_of(task) == 0
-    simulated = load_labelled(chosen.corpus, workers=2)
-    simulated = replace(simulated, inputs=lean(simulated.inputs)).part(~simulated.both)
+    runs, simulated = load_single(WORKSHOP), load_single(chosen.corpus)
+    left_out = folds_of(tasks_of(runs)) == 0
     asked = runs.part(left_out)
     nets = {
         "other tasks known": join([runs.part(~left_out), simulated]),
         "simulated runs alone": simulated,
     }
-    answers = {name: answers_of(fit_net(known), asked) for name, known in nets.items()}
+    found = {}
+    for name, known in nets.items():
+        net = fit_net(known.inputs, known.y, known.weight)
+        found[name] = gains(answers_of(net, asked), asked.y)
     rows = []
-    for (name, least), doubt in product(LEAST.items(), DOUBTS):
+    for place, ((name, least), doubt) in enumerate(CHOICES):
         chosen_one = doubt == DOUBT and least is None
         row = [f"{name}, {doubt:g}" + (" (chosen)" if chosen_one else "")]
-        for p in answers.values():
-            found = gains(p, asked.y, doubt, least)
-            row += [f"{v:+.3f}" for v in (*found.mean(0), *found.min(0))]
+        for its in found.values():
+            row += [f"{v:+.3f}" for v in (*its[place].mean(0), *its[place].min(0))]
         rows.append(row)
     head = ["share of healthy runs, doubt about faults"]
     head += [
         f"{name}: {figure}"
-        for name in answers
+        for name in nets
         for figure in ("top-1", "log-loss", "least top-1", "least log-loss")
     ]
     page = [

@@ -271,9 +271,7 @@ def as_markdown(found: Mapping[str, Any]) -> Iterator[str]:
         "As read for `default-2b8848a4`: in one pair of 24 the specialist is better than the "
         "predictor (a bad batch and a lost state, per epoch, well within the intervals), and the "
         "twin brings up to a quarter of the scale: one run's curves do not hold it. A batch that "
-        "is too large shows beside the twin by its fewer steps alone. Of all twenty causes trees "
-        "that were trained on the trial and see the twin, too, name 73 % per step; the predictor, "
-        "which has neither, 69 %.\n"
+        "is too large shows beside the twin by its fewer steps alone.\n"
     )
     yield (
         "All twenty causes, same runs: the predictor, which has seen none of the trial, beside the "

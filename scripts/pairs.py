@@ -13,40 +13,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablations.base import KEYS, ROOT, Array
+from ablations.model import fit_net
 from blocks import table
-from curvet.causes import CAUSES
 from curvet.classifiers import Inputs, Mlp
+from curvet.evaluate import score_pairs
 from curvet.labelled import Labelled, join, load_labelled, split
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
-KEYS = list(CAUSES)
-Array = NDArray[np.float64]
-
-
-def fit(runs: Labelled, y: NDArray[np.int64], weight: Array, n_classes: int, seed: int) -> Mlp:
-    """Train one member of the shipped feature net."""
-    net = Mlp(training=replace(Mlp().training, members=1))
-    return net.fit(runs.inputs, y, weight, n_classes, seed, lambda done, total: None)
 
 
 def fit_each(runs: Labelled, seed: int, times: float = 1.0) -> Mlp:
     """Train on runs of one cause, and on those of two under each, which count so many times."""
     each = runs.under_each()
     weight = each.weight * np.where(each.both, times, 1.0)
-    return fit(each, each.y, weight, len(KEYS), seed)
+    return fit_net(each.inputs, each.y, weight, seed=seed)
 
 
 def ask_by_pair(fitted: Labelled, asked: Inputs, seed: int) -> Array:
     """Train a class for each pair of causes; return what each cause's pairs add up to."""
     pairs = np.sort(np.stack([fitted.y, fitted.also], axis=1), axis=1)
     known, which = np.unique(pairs, axis=0, return_inverse=True)
-    net = fit(fitted, which.reshape(-1), np.ones(len(which)), len(known), seed)
+    net = fit_net(fitted.inputs, which.reshape(-1), np.ones(len(which)), len(known), seed)
     holds = (known[:, :, None] == np.arange(len(KEYS))).any(1)
     return np.asarray(net.predict_proba(asked) @ holds)
 
@@ -56,16 +47,15 @@ def ranks(p: Array, causes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.take_along_axis((-p).argsort(1).argsort(1), causes, axis=1)
 
 
-def shares(p: Array, runs: Labelled, seed: int) -> list[str]:
+def shares(p: Array, runs: Labelled) -> list[str]:
     """Return how often both causes are first, with an interval, and by less."""
-    place = ranks(p, np.stack([runs.y, runs.also], axis=1))
-    both = place.max(1) < 2
-    _, member = np.unique(runs.base, return_inverse=True)
-    rng, n = np.random.default_rng(seed), int(member.max()) + 1
-    drawn = (np.bincount(rng.integers(0, n, n), minlength=n)[member] for _ in range(400))
-    low, high = np.quantile([np.average(both, weights=times) for times in drawn], (0.025, 0.975))
-    found = (place.max(1) < 3).mean(), (place.min(1) == 0).mean()
-    return [f"{both.mean():.3f} ({low:.3f} to {high:.3f})", *(f"{share:.3f}" for share in found)]
+    found = score_pairs(p, p > 0, runs)
+    low, high = found["interval"]
+    return [
+        f"{found['both_first']:.3f} ({low:.3f} to {high:.3f})",
+        f"{found['both_in_three']:.3f}",
+        f"{found['names_one']:.3f}",
+    ]
 
 
 def by_partner(p: Array, alone: Array, runs: Labelled, one: Labelled) -> Iterator[list[str]]:
@@ -86,7 +76,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("corpus", type=Path, help="made by `curvet simulate`")
-    parser.add_argument("--out", type=Path, default=DOCS / "pairs.md", help="the page")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "pairs.md", help="the page")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="processes that read the corpus")
     chosen = parser.parse_args()
@@ -102,7 +92,7 @@ def main() -> None:
         "runs with two causes alone": p,
         "the same, a class for each pair of causes": ask_by_pair(pairs, two.inputs, chosen.seed),
     }
-    rows = [[name, *shares(each, two, chosen.seed)] for name, each in answers.items()]
+    rows = [[name, *shares(each, two)] for name, each in answers.items()]
     beside = list(by_partner(p, usual.predict_proba(one.inputs), two, one))
     text = [
         "# Two causes at once: what is there to be found\n",

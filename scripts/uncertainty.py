@@ -38,12 +38,13 @@ KEYS = list(CAUSES)
 COVERAGE = 0.9
 N_ODD = 100
 N_ARCHIVES = 40
+SIZES = (20, 100, 1000)
 MIXES: Mapping[str, Callable[[], Mapping[str, float]]] = {
     "nine in ten healthy": lambda: mix(0.9),
     "half healthy": lambda: mix(0.5),
     "one in ten healthy": lambda: mix(0.1),
-    "half overfitting": lambda: {**mix(0.3, of=0.5), "overfitting": 0.5 + 0.2 / 19},
-    "half too high a rate": lambda: {**mix(0.3, of=0.5), "lr_too_high": 0.5 + 0.2 / 19},
+    "half overfitting": lambda: half_of("overfitting"),
+    "half too high a rate": lambda: half_of("lr_too_high"),
 }
 """Shares of the causes in archives, rest alike."""
 
@@ -51,7 +52,14 @@ Array = NDArray[np.float64]
 
 
 def mix(healthy: float, of: float = 1.0) -> dict[str, float]:
+    """Share out healthy runs, and what they leave of the whole to all faults alike."""
     return {key: healthy if key == "healthy" else (of - healthy) / 19 for key in KEYS}
+
+
+def half_of(fault: str) -> dict[str, float]:
+    """Share out three tenths of healthy runs, two of all faults alike, and half of one fault."""
+    usual = mix(0.3, of=0.5)
+    return {**usual, fault: usual[fault] + 0.5}
 
 
 def odd_curves(seed: int = 0) -> Iterator[tuple[str, list[Channels]]]:
@@ -165,12 +173,9 @@ def on_mixes(p: Array, y: NDArray[np.int64], old: Array) -> dict[str, Any]:
         true = np.array([shares()[key] for key in KEYS])
         true[np.bincount(y, minlength=len(KEYS)) == 0] = 0.0
         true /= true.sum()
-        weight = true[y] / np.bincount(y, minlength=len(KEYS))[y]
-        for size in (20, 100, 1000):
-            rng, rows = np.random.default_rng(0), []
-            for _ in range(N_ARCHIVES):
-                drawn = rng.choice(len(y), size, p=weight / weight.sum())
-                answers, truth = p[drawn], y[drawn]
+        for size in SIZES:
+            rows = []
+            for answers, truth in draw_archives(p, y, true, size, N_ARCHIVES):
                 estimated = estimate_prior(answers, old)
                 rows.append(
                     [
@@ -189,10 +194,22 @@ def on_mixes(p: Array, y: NDArray[np.int64], old: Array) -> dict[str, Any]:
     return out
 
 
+def draw_archives(
+    p: Array, y: NDArray[np.int64], shares: Array, size: int, n: int
+) -> Iterator[tuple[Array, NDArray[np.int64]]]:
+    """Draw answers and true causes of archives whose causes have these shares, (cause,)."""
+    weight = shares[y] / np.bincount(y, minlength=len(KEYS))[y]
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        drawn = rng.choice(len(y), size, p=weight / weight.sum())
+        yield p[drawn], y[drawn]
+
+
 FIGURES = ("top1", "log_loss")
 
 
 def figures_of(p: Array, y: NDArray[np.int64]) -> tuple[float, float]:
+    """Return `FIGURES` of answers."""
     hit = np.maximum(p[np.arange(len(y)), y], 1e-9)
     return float((p.argmax(1) == y).mean()), float(-np.log(hit).mean())
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablations.base import KEYS
-from ablations.model import lean
+from ablations.model import fit_net, lean
 from blocks import filled, table
 from curvet.calibrate import Calibration, fit_combination
 from curvet.classifiers import Mlp
@@ -70,12 +70,6 @@ def folds_of(task: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.array([fold[name] for name in task])
 
 
-def fit_net(part: Labelled) -> Mlp:
-    """Train the feature net with one member."""
-    net = Mlp(training=replace(Mlp().training, members=1))
-    return net.fit(part.inputs, part.y, part.weight, len(KEYS), 0, lambda done, total: None)
-
-
 def answers_of(net: Mlp, left_out: Labelled) -> NDArray[np.float64]:
     """Ask a net, its temperature fitted to the other half of the bases, (run, cause)."""
     raw, weight = net.predict_proba(left_out.inputs), left_out.weight
@@ -89,20 +83,20 @@ def answers_of(net: Mlp, left_out: Labelled) -> NDArray[np.float64]:
 
 def tried(part: Labelled, left_out: Labelled) -> tuple[float, float, float]:
     """Train on a part; log-loss, top-1 and macro-F1 on the tasks that are left out."""
-    p = answers_of(fit_net(part), left_out)
+    p = answers_of(fit_net(part.inputs, part.y, part.weight), left_out)
     figures = score(p, p > 0, left_out.y, left_out.weight, KEYS)
     return figures["log_loss"], figures["top1"], figures["macro_f1"]
 
 
-def load_workshop() -> tuple[Labelled, NDArray[np.str_]]:
-    """Read the runs with one cause and their tasks, without images."""
-    runs = load_labelled(WORKSHOP, workers=2)
-    runs = replace(runs, inputs=lean(runs.inputs)).part(~runs.both)
-    return runs, tasks_of(runs)
+def load_single(corpus: Path) -> Labelled:
+    """Read the runs of a corpus that have one cause, without images."""
+    runs = load_labelled(corpus, workers=2)
+    return replace(runs, inputs=lean(runs.inputs)).part(~runs.both)
 
 
 def lines() -> Iterator[str]:
-    runs, task = load_workshop()
+    runs = load_single(WORKSHOP)
+    task = tasks_of(runs)
     place = folds_of(task)
     rows = []
     for name, choose in PARTS.items():

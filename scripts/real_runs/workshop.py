@@ -109,6 +109,10 @@ _LASTING_SHARES = {
         "mlp": 0.9, "autoencoder": 0.7, "vae": 0.6, "cnn1d": 0.6, "cnn": 0.5, "rnn": 0.4,
         "resnet": 0.4, "transformer": 0.4,
     },
+    TOYS: {
+        "mlp": 0.5, "autoencoder": 0.5, "vae": 0.5, "cnn1d": 0.5, "cnn": 0.5, "rnn": 0.4,
+        "resnet": 0.4, "transformer": 0.4,
+    },
 }  # fmt: skip
 
 PAIRS = 4
@@ -171,8 +175,7 @@ def _lasts(plan: Plan) -> bool:
 def _share_lasting(plan: Plan, number: int) -> float:
     """Return how many of the bases with such a task and net train for thousands of steps."""
     begun = [shares for first, shares in _LASTING_SHARES.items() if number >= first]
-    share = begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
-    return min(share, 0.5) if number >= TOYS else share
+    return begun[-1].get(plan.net, 0.0) if begun and is_drawn(plan.task) else 0.0
 
 
 def _lengthened(plan: Plan, rng: Rng, number: int) -> Plan:
